@@ -1,0 +1,63 @@
+/*
+ * Inside the planner: what the parts of one tick share.  Only rollout*.c
+ * include this.
+ *
+ *   rollout.c         the public functions and the order of a tick
+ *   rollout_cursor.c  where the rollout stands: phases, steps, its end
+ *   rollout_fleet.c   who starts, who is handed over, who goes
+ */
+#ifndef SUPD_ROLLOUT_TICK_H
+#define SUPD_ROLLOUT_TICK_H
+
+#include "rollout.h"
+
+struct tick {
+	struct rollout *rollout;
+	struct fleet *fleet;
+	const struct policy *policy;
+	struct plan *plan;
+	struct fleet_count count;       /* kept up to date by each action */
+	uint32_t available;             /* ready, candidates for min_ready */
+	uint32_t floor;                 /* of ready workers */
+	uint32_t start_count;
+	uint32_t random;
+	uint64_t now_ms;
+};
+
+/* Tick again at the latest then. */
+void tick_wake_at(struct tick *, uint64_t when_ms);
+
+/* The next action to fill in, or NULL if the plan is full. */
+struct action *tick_emit(struct tick *, enum action_type);
+
+/* Ready, and a candidate of a running climb for min_ready.  NULL is not. */
+bool tick_is_available(const struct tick *, const struct worker *);
+
+/* The place this worker fills or filled, or NULL if it has none any more. */
+struct place *rollout_place(struct rollout *, struct fleet *,
+    const struct worker *);
+
+/* Who filled this place failed or exited, and not because we wanted it to. */
+void rollout_place_ended(struct place *, const struct policy *, bool clean,
+    uint64_t lived_ms, uint32_t random, uint64_t now_ms);
+
+/* Notes a candidate's failure; the first one of this rollout counts. */
+void rollout_blame(struct rollout *, const struct worker *,
+    enum rollout_fault);
+
+/* rollout_cursor.c */
+void cursor_watch_progress(struct tick *);
+void cursor_follow_phase(struct tick *);
+void cursor_climb(struct tick *);
+void cursor_finish(struct tick *);
+/* Is the number of releases that drain at its bound? */
+bool cursor_is_crowded(const struct tick *);
+
+/* rollout_fleet.c */
+/* Who fills which place, and how many are there; again in another phase. */
+void fleet_tick_index(struct tick *);
+void fleet_tick_expire(struct tick *);
+void fleet_tick_start(struct tick *);
+void fleet_tick_release(struct tick *);
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * The planner: its public functions, and the order in which a tick decides:
+ *
+ *   1. who fills which place now                   fleet_tick_index
+ *   2. whose patience is over                      fleet_tick_expire
+ *   3. where the rollout stands                    cursor_*
+ *   4. who is to start, stable places first        fleet_tick_start
+ *   5. who may go: by a hand-over, or unwanted     fleet_tick_release
+ *   6. whether it has ended                        cursor_finish
+ *
+ * A slot is handed over when its candidate is available, or when there is no
+ * room for the candidate otherwise and the floor of ready workers holds
+ * without the stable one.  From then on a crash in this slot is the
+ * candidate's to replace; before, the stable release replaces its own, also
+ * while the candidate is on its way.
+ */
+#include "rollout.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "rollout_tick.h"
+
+#define X(UPPER, text) [ROLLOUT_##UPPER] = #text,
+static const char *const phase_names[ROLLOUT_PHASE_COUNT] = { ROLLOUT_PHASES(X) };
+#undef X
+#define X(UPPER, text) [VERDICT_##UPPER] = text,
+static const char *const verdict_names[VERDICT_COUNT] = { ROLLOUT_VERDICTS(X) };
+#undef X
+#define X(UPPER, text) [FAULT_##UPPER] = text,
+static const char *const fault_texts[FAULT_COUNT] = { ROLLOUT_FAULTS(X) };
+#undef X
+
+const char *
+rollout_phase_name(enum rollout_phase phase)
+{
+	assert(phase < ROLLOUT_PHASE_COUNT);
+	return phase_names[phase];
+}
+
+const char *
+rollout_verdict_name(enum rollout_verdict verdict)
+{
+	assert(verdict < VERDICT_COUNT);
+	return verdict_names[verdict];
+}
+
+const char *
+rollout_fault_text(enum rollout_fault fault)
+{
+	assert(fault < FAULT_COUNT);
+	return fault_texts[fault];
+}
+
+void
+tick_wake_at(struct tick *t, uint64_t when_ms)
+{
+	if (when_ms < t->now_ms)
+		when_ms = t->now_ms;
+	if (when_ms < t->plan->deadline_ms)
+		t->plan->deadline_ms = when_ms;
+}
+
+struct action *
+tick_emit(struct tick *t, enum action_type type)
+{
+	struct action *a;
+
+	if (t->plan->action_count == ACTIONS_PER_TURN_MAX) {
+		tick_wake_at(t, t->now_ms);
+		return NULL;
+	}
+	a = &t->plan->actions[t->plan->action_count++];
+	memset(a, 0, sizeof(*a));
+	a->type = type;
+	return a;
+}
+
+bool
+tick_is_available(const struct tick *t, const struct worker *w)
+{
+	if (w == NULL || w->state != WORKER_READY)
+		return false;
+	return w->revision != t->rollout->candidate ||
+	    t->rollout->phase != ROLLOUT_CLIMB ||
+	    t->now_ms - w->ready_ms >= t->policy->min_ready_ms;
+}
+
+struct place *
+rollout_place(struct rollout *r, struct fleet *fleet, const struct worker *w)
+{
+	if (w->id.slot >= fleet->slot_capacity)
+		return NULL;
+	if (w->revision == r->stable)
+		return &fleet->slots[w->id.slot].stable;
+	if (w->revision == r->candidate)
+		return &fleet->slots[w->id.slot].candidate;
+	return NULL;
+}
+
+void
+rollout_blame(struct rollout *r, const struct worker *w, enum rollout_fault fault)
+{
+	if (r->phase != ROLLOUT_CLIMB || w->revision != r->candidate ||
+	    r->fault != FAULT_NONE)
+		return;
+	if (w->started_ms < r->started_ms)      /* of an earlier rollout */
+		return;
+	r->fault = fault;
+	r->culprit = w->id;
+}
+
+void
+rollout_place_ended(struct place *place, const struct policy *policy,
+    bool clean, uint64_t lived_ms, uint32_t random, uint64_t now_ms)
+{
+	place->finished = policy->restart == RESTART_NEVER ||
+	    (policy->restart == RESTART_ON_FAILURE && clean);
+	backoff_ended(&place->backoff, policy, lived_ms, random, now_ms);
+}
+
+static void
+arm(struct tick *t)
+{
+	const struct rollout *r = t->rollout;
+
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
+		const struct worker *w = &t->fleet->workers[i];
+
+		if (w->state != WORKER_GONE)
+			tick_wake_at(t, w->deadline_ms);
+		if (w->state == WORKER_STARTING)
+			tick_wake_at(t, w->alive_at_ms);
+		if (r->phase == ROLLOUT_CLIMB && w->state == WORKER_READY &&
+		    w->revision == r->candidate && !tick_is_available(t, w))
+			tick_wake_at(t, w->ready_ms + t->policy->min_ready_ms);
+	}
+	if (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
+		tick_wake_at(t, r->progress_ms + t->policy->progress_deadline_ms);
+}
+
+void
+rollout_tick(struct rollout *r, struct fleet *fleet,
+    const struct policy *policy, uint32_t random, uint64_t now_ms,
+    struct plan *ret_plan)
+{
+	struct tick t = {
+		.rollout = r, .fleet = fleet, .policy = policy,
+		.plan = ret_plan, .random = random, .now_ms = now_ms,
+	};
+
+	assert(fleet->slot_capacity >= policy->workers);
+	ret_plan->action_count = 0;
+	ret_plan->deadline_ms = NEVER_MS;
+
+	fleet_tick_index(&t);
+	fleet_tick_expire(&t);
+	cursor_watch_progress(&t);
+	cursor_follow_phase(&t);
+	cursor_climb(&t);
+	fleet_tick_start(&t);
+	fleet_tick_release(&t);
+	cursor_watch_progress(&t);      /* what this tick has brought */
+	cursor_finish(&t);
+	arm(&t);
+}
+
+void
+rollout_begin(struct rollout *r, struct fleet *fleet, uint32_t candidate,
+    uint64_t now_ms)
+{
+	assert(r->phase == ROLLOUT_IDLE);
+	assert(candidate != 0 && candidate != r->stable);
+
+	r->phase = ROLLOUT_CLIMB;
+	r->candidate = candidate;
+	r->step = 0;
+	r->fault = r->recall = FAULT_NONE;
+	r->culprit = (struct worker_id){ 0 };
+	r->started_ms = r->progress_ms = now_ms;
+	r->progress = 0;
+	for (uint32_t i = 0; i < fleet->slot_capacity; i++) {
+		memset(&fleet->slots[i].candidate, 0, sizeof(struct place));
+		fleet->slots[i].handed_over = false;
+	}
+}
+
+void
+rollout_recall(struct rollout *r, enum rollout_fault recall)
+{
+	assert(recall == FAULT_OPERATOR || recall == FAULT_SUPERSEDED);
+	if (r->recall == FAULT_NONE &&
+	    (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_PAUSED))
+		r->recall = recall;
+}
+
+void
+rollout_exited(struct rollout *r, struct fleet *fleet, struct worker_id id,
+    const struct policy *policy, bool clean, uint32_t random, uint64_t now_ms)
+{
+	struct worker *w = fleet_find(fleet, id);
+	struct place *place;
+
+	assert(w != NULL);
+	worker_step(w, WORKER_EVENT_EXITED, policy, now_ms);
+	if (w->ending != ENDING_NONE)   /* we asked for it */
+		return;
+	rollout_blame(r, w, FAULT_EXITED);
+	place = rollout_place(r, fleet, w);
+	if (place != NULL)
+		rollout_place_ended(place, policy, clean,
+		    now_ms - w->started_ms, random, now_ms);
+}
+
+void
+rollout_not_started(struct rollout *r, struct fleet *fleet,
+    struct worker_id id, const struct policy *policy, bool refused,
+    uint32_t random, uint64_t now_ms)
+{
+	struct worker *w = fleet_find(fleet, id);
+	struct place *place;
+
+	assert(w != NULL && w->state == WORKER_STARTING);
+	worker_step(w, WORKER_EVENT_EXITED, policy, now_ms);
+	place = rollout_place(r, fleet, w);
+	if (refused) {
+		if (place != NULL)
+			backoff_refused(&place->backoff, policy, random, now_ms);
+		return;
+	}
+	rollout_blame(r, w, FAULT_SPAWN);
+	if (place != NULL)
+		rollout_place_ended(place, policy, false, 0, random, now_ms);
+}
