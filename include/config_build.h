@@ -1,0 +1,85 @@
+/*
+ * A configuration that is being read: what config.c collects, and what the
+ * checks across keys and sections (config_check.c) need to know of where each
+ * value came from.  Nobody else includes this.
+ */
+#ifndef SUPD_CONFIG_BUILD_H
+#define SUPD_CONFIG_BUILD_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "config_table.h"
+
+enum { CONFIG_SECTIONS_MAX = 1 + SERVICES_MAX + LISTENERS_MAX };
+
+struct config_place {
+	const char *file;       /* one of config->files */
+	unsigned line;          /* 0: nowhere */
+};
+
+struct config_section {
+	enum config_kind kind;
+	const char *name;       /* in the object; NULL for [supd] */
+	struct config_place place;
+	void *object;           /* struct spec, listener_spec or config */
+	unsigned key_lines[CONFIG_KEYS_MAX];    /* 0: not set */
+	bool key_bad[CONFIG_KEYS_MAX];          /* has the default instead */
+};
+
+struct config_build {
+	struct config *config;
+	struct config_errors *errors;
+	bool out_of_memory;
+	const char *file;       /* that is being read */
+	unsigned header_line;   /* of its last section; 0: none yet */
+	size_t file_count;
+
+	/* The first is [supd], whether it is written or not. */
+	struct config_section sections[CONFIG_SECTIONS_MAX];
+	size_t section_count;
+	struct config_place listener_places[LISTENERS_MAX];
+
+	/* The value that is being collected. */
+	struct config_section *section;         /* NULL: skip what follows */
+	const struct config_key *key;           /* NULL: skip it */
+	unsigned key_line;
+	bool key_refused;
+	size_t value_bytes;
+	char value[CONFIG_VALUE_BYTES_MAX + 1];
+};
+
+/* NULL if there is no memory (reported). */
+struct config_build *config_build_new(struct config_errors *);
+
+/* Reads one more file; in config_collect.c.  The text is not kept. */
+void config_build_file(struct config_build *, const char *name,
+    const char *text, size_t size_bytes);
+
+/*
+ * Fills in the defaults, checks, and frees the build.  The configuration, or
+ * NULL if any error was reported.
+ */
+struct config *config_build_end(struct config_build *);
+
+/* The configuration as a whole, for a message. */
+struct config_place config_build_place(const struct config_build *);
+
+void config_build_error(struct config_build *, struct config_place,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* What must hold between keys and sections; in config_check.c. */
+void config_check(struct config_build *);
+
+void config_errors_add(struct config_errors *, struct config_place,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void config_errors_vadd(struct config_errors *, struct config_place,
+    const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+/* Where state is kept if state_dir is not set.  A static buffer. */
+const char *config_default_state_dir(void);
+
+#endif

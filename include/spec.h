@@ -1,0 +1,142 @@
+/*
+ * What the configuration says, after it was read: the listeners, the services
+ * and supd's own settings.  Plain data; config.h fills it.
+ *
+ * A spec is immutable and reference counted, because a release keeps the one
+ * it was started with for as long as it can be started again.
+ */
+#ifndef SUPD_SPEC_H
+#define SUPD_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bounds.h"
+#include "policy.h"
+
+enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
+
+struct address {
+	enum address_family family;
+	uint16_t port;
+	char host[64];          /* numeric; IPv6 without brackets */
+	char path[108];         /* of a unix socket, as in sockaddr_un */
+};
+
+struct listener_spec {          /* [listener NAME], or `listen` of a service */
+	char name[NAME_LENGTH_MAX + 1];
+	char *address_text;     /* as written */
+	struct address address;
+	uint32_t backlog;
+	bool nonblocking;
+	bool ipv6_only;
+	uint32_t mode;          /* of a unix socket's path */
+	char *owner;            /* USER[:GROUP], or NULL */
+};
+
+enum ready_kind { READY_ALIVE, READY_NOTIFY, READY_FD };
+enum kill_mode { KILL_MODE_GROUP, KILL_MODE_PROCESS };
+
+/* A number, or a share of `workers`. */
+struct amount {
+	uint32_t value;
+	bool percent;
+};
+
+/* Exit codes and signals that count as a clean end, as bits. */
+struct exit_set {
+	uint64_t codes[4];
+	uint64_t signals;
+};
+
+struct spec {                   /* [service NAME] */
+	unsigned reference_count;
+	char name[NAME_LENGTH_MAX + 1];
+	char *file;             /* where its section stands */
+	unsigned line;
+
+	/*
+	 * What a release is made of; a change needs a rollout.  A list is one
+	 * block of memory with its strings and has NULL at the end.
+	 */
+	char **argv;
+	char *working_directory;
+	char **environment;     /* NAME=value */
+	char *environment_file; /* or NULL */
+	char *user, *group;     /* or NULL */
+	char **listeners;       /* names; that of `listen` first */
+	struct listener_spec *sockets;  /* what each name stood for; a copy */
+	size_t socket_count;
+	enum ready_kind ready;
+	uint32_t ready_fd;
+	uint64_t ready_alive_ms;
+	uint64_t watchdog_ms;   /* 0: off */
+	char *version_file;     /* or NULL */
+
+	/* How they are looked after; taken over in place. */
+	uint32_t workers;
+	uint64_t ready_timeout_ms;
+	int drain_signal;
+	uint64_t drain_timeout_ms;
+	enum kill_mode kill_mode;
+	enum restart restart;
+	struct exit_set success_exit;
+	uint64_t backoff_min_ms, backoff_max_ms;
+	enum strategy strategy;
+	struct amount max_surge, max_unavailable;
+	uint64_t min_ready_ms;
+	uint64_t progress_deadline_ms;
+	enum on_failure on_failure;
+};
+
+struct config {
+	struct listener_spec *listeners;        /* `listen` made them too */
+	size_t listener_count;
+	struct spec **services;                 /* one reference each */
+	size_t service_count;
+	char *runtime_dir, *state_dir;
+	char *control_group;                    /* or NULL */
+	char **files;                           /* that were read; NULL ends */
+};
+
+struct spec *spec_ref(struct spec *);
+void spec_unref(struct spec *);                 /* NULL is fine */
+
+/* NULL is fine; also frees a half-built one. */
+void config_free(struct config *);
+
+struct spec *config_service(const struct config *, const char *name);
+const struct listener_spec *config_listener(const struct config *,
+    const char *name);
+
+/* Numerically the same; the spelling does not matter. */
+bool address_equal(const struct address *, const struct address *);
+
+/*
+ * The planner's view of a spec with `workers` slots: percentages resolved as
+ * Kubernetes does (surge up, unavailable down).  Where both come out as 0,
+ * surge becomes 1: a share that rounds to nothing must not cost capacity.
+ */
+struct policy spec_policy(const struct spec *, uint32_t workers);
+
+/*
+ * True if a rollout is needed to go from `a` to `b`; the name of the first key
+ * that differs is stored in *ret_key.
+ */
+bool spec_release_differs(const struct spec *a, const struct spec *b,
+    const char **ret_key);
+
+/* The same for what needs a new socket instead of listener_adjust(). */
+bool listener_spec_differs(const struct listener_spec *a,
+    const struct listener_spec *b, const char **ret_key);
+
+/* The same for what is taken over in place. */
+bool spec_fleet_differs(const struct spec *a, const struct spec *b,
+    const char **ret_key);
+
+bool exit_set_has_code(const struct exit_set *, int code);
+bool exit_set_has_signal(const struct exit_set *, int signal);
+
+#endif

@@ -1,0 +1,281 @@
+/*
+ * What must hold between the values of a configuration: within a section,
+ * between a service and its listeners, and between listeners.
+ *
+ * Each check says which keys it is about and does nothing if one of them was
+ * refused already: the default that stands in for it would only cause a second
+ * message for the same mistake.
+ */
+#include "config_build.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config_value.h"
+
+static size_t
+key_index(const struct config_section *section, const char *name)
+{
+	const struct config_key *key = config_key_find(section->kind, name);
+
+	assert(key != NULL);
+	return (size_t)(key - config_keys);
+}
+
+static bool
+is_set(const struct config_section *section, const char *name)
+{
+	return section->key_lines[key_index(section, name)] != 0;
+}
+
+static bool
+is_bad(const struct config_section *section, const char *name)
+{
+	return section->key_bad[key_index(section, name)];
+}
+
+/* Where a key stands; its section if it is not set. */
+static struct config_place
+place_of(const struct config_section *section, const char *name)
+{
+	struct config_place place = section->place;
+	unsigned line = section->key_lines[key_index(section, name)];
+
+	if (line != 0)
+		place.line = line;
+	return place;
+}
+
+/* The one of two keys that a user wrote, for where to report. */
+static struct config_place
+place_of_either(const struct config_section *section, const char *first,
+    const char *second)
+{
+	return place_of(section, is_set(section, first) ? first : second);
+}
+
+static void
+check_required(struct config_build *b, const struct config_section *section,
+    const char *name)
+{
+	const struct config_key *key = config_key_find(section->kind, name);
+
+	if (is_set(section, name))
+		return;
+	config_build_error(b, section->place, "[%s %s] needs %s: %s",
+	    config_kind_names[section->kind], section->name, name, key->help);
+}
+
+static void
+check_credentials(struct config_build *b, const struct config_section *section)
+{
+	if (!is_set(section, "group") || is_set(section, "user"))
+		return;
+	config_build_error(b, place_of(section, "group"),
+	    "group: needs user too; without it workers would keep supd's");
+}
+
+/* "a, b and more"; a message is bounded, the number of listeners too. */
+static void
+list_listeners(const struct config *config, char *ret_text, size_t size_bytes)
+{
+	size_t used = 0;
+
+	(void)snprintf(ret_text, size_bytes, "there is none");
+	for (size_t i = 0; i < config->listener_count; i++) {
+		int length = snprintf(ret_text + used, size_bytes - used,
+		    "%s%s", i == 0 ? "known are " : ", ",
+		    config->listeners[i].name);
+
+		used += (size_t)length;
+		if (used >= size_bytes - sizeof(", ...")) {
+			strcpy(ret_text + size_bytes - sizeof(", ..."),
+			    ", ...");
+			return;
+		}
+	}
+}
+
+static void
+check_listeners(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+	bool has_listen = is_set(section, "listen");
+	char known[REASON_BYTES_MAX / 2];
+
+	if (is_bad(section, "listeners") || is_bad(section, "listen"))
+		return;
+	for (size_t i = has_listen ? 1 : 0; spec->listeners[i] != NULL; i++) {
+		const char *name = spec->listeners[i];
+
+		if (has_listen && strcmp(name, spec->name) == 0) {
+			config_build_error(b, place_of(section, "listeners"),
+			    "listeners: %s is the one that listen makes; it"
+			    " is passed first and must not be named", name);
+		} else if (config_listener(b->config, name) == NULL) {
+			list_listeners(b->config, known, sizeof(known));
+			config_build_error(b, place_of(section, "listeners"),
+			    "listeners: there is no [listener %s]; %s", name,
+			    known);
+		}
+	}
+}
+
+static void
+check_ready(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+	size_t taken = 3;
+	char alive[CONFIG_DURATION_BYTES], timeout[CONFIG_DURATION_BYTES];
+
+	if (is_bad(section, "ready"))
+		return;
+	if (spec->ready == READY_FD && !is_bad(section, "listeners") &&
+	    !is_bad(section, "listen")) {
+		while (spec->listeners[taken - 3] != NULL)
+			taken++;
+		if (spec->ready_fd < taken)
+			config_build_error(b, place_of(section, "ready"),
+			    "ready: fd %u is that of a listener; the first"
+			    " free one is %zu", spec->ready_fd, taken);
+	}
+	if (spec->ready != READY_ALIVE || is_bad(section, "ready_timeout") ||
+	    spec->ready_alive_ms < spec->ready_timeout_ms)
+		return;
+	config_duration_text(spec->ready_alive_ms, alive);
+	config_duration_text(spec->ready_timeout_ms, timeout);
+	config_build_error(b, place_of_either(section, "ready",
+	    "ready_timeout"), "ready: alive %s must be shorter than"
+	    " ready_timeout, which is %s", alive, timeout);
+}
+
+static void
+check_rollout(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+	char deadline[CONFIG_DURATION_BYTES], ready[CONFIG_DURATION_BYTES];
+
+	if (spec->max_surge.value == 0 && spec->max_unavailable.value == 0 &&
+	    !is_bad(section, "max_surge") &&
+	    !is_bad(section, "max_unavailable"))
+		config_build_error(b, place_of(section, "max_surge"),
+		    "max_surge: must not be 0 while max_unavailable is 0, or"
+		    " nothing could be replaced");
+	if (is_bad(section, "min_ready") || is_bad(section,
+	    "progress_deadline") ||
+	    spec->min_ready_ms < spec->progress_deadline_ms)
+		return;
+	config_duration_text(spec->progress_deadline_ms, deadline);
+	config_duration_text(spec->min_ready_ms, ready);
+	config_build_error(b, place_of_either(section, "progress_deadline",
+	    "min_ready"), "progress_deadline: must be longer than min_ready,"
+	    " which is %s, not %s", ready, deadline);
+}
+
+static void
+check_backoff(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+	char min[CONFIG_DURATION_BYTES], max[CONFIG_DURATION_BYTES];
+
+	if (is_bad(section, "backoff_min") || is_bad(section, "backoff_max") ||
+	    spec->backoff_min_ms <= spec->backoff_max_ms)
+		return;
+	config_duration_text(spec->backoff_min_ms, min);
+	config_duration_text(spec->backoff_max_ms, max);
+	config_build_error(b, place_of_either(section, "backoff_min",
+	    "backoff_max"), "backoff_min: must be at most backoff_max, which"
+	    " is %s, not %s", max, min);
+}
+
+static void
+check_only_for(struct config_build *b, const struct config_section *section,
+    const char *name, enum address_family family, const char *text)
+{
+	const struct listener_spec *listener = section->object;
+
+	if (is_set(section, name) && listener->address_text != NULL &&
+	    listener->address.family != family)
+		config_build_error(b, place_of(section, name),
+		    "%s: is only for %s, and this one is %s", name, text,
+		    listener->address_text);
+}
+
+static void
+check_section(struct config_build *b, const struct config_section *section)
+{
+	switch (section->kind) {
+	case CONFIG_SUPD:
+		break;
+	case CONFIG_LISTENER:
+		check_required(b, section, "address");
+		check_only_for(b, section, "mode", ADDRESS_UNIX,
+		    "unix sockets");
+		check_only_for(b, section, "owner", ADDRESS_UNIX,
+		    "unix sockets");
+		check_only_for(b, section, "ipv6_only", ADDRESS_IPV6,
+		    "IPv6 addresses");
+		break;
+	case CONFIG_SERVICE:
+		check_required(b, section, "command");
+		check_credentials(b, section);
+		check_listeners(b, section);
+		check_ready(b, section);
+		check_rollout(b, section);
+		check_backoff(b, section);
+		break;
+	case CONFIG_KIND_COUNT:
+		assert(false && "not a kind");
+	}
+}
+
+/* Two listeners: neither the name nor the address may be the same. */
+static void
+check_pair(struct config_build *b, size_t first, size_t second)
+{
+	const struct listener_spec *left = &b->config->listeners[first];
+	const struct listener_spec *right = &b->config->listeners[second];
+	struct config_place place = b->listener_places[first];
+
+	if (strcmp(left->name, right->name) == 0)
+		config_build_error(b, b->listener_places[second],
+		    "a listener named %s is already at %s:%u (listen makes one"
+		    " named after its service)", right->name, place.file,
+		    place.line);
+	if (left->address_text != NULL && right->address_text != NULL &&
+	    address_equal(&left->address, &right->address))
+		config_build_error(b, b->listener_places[second],
+		    "%s is already the address of listener %s at %s:%u",
+		    right->address_text, left->name, place.file, place.line);
+}
+
+/* Its default depends on the environment, so it is not checked when parsed. */
+static void
+check_runtime_dir(struct config_build *b)
+{
+	const struct config_section *section = &b->sections[0];
+	const char *path = b->config->runtime_dir;
+	struct config_place place = place_of(section, "runtime_dir");
+
+	if (is_set(section, "runtime_dir") ||
+	    (path[0] == '/' && strlen(path) <= RUNTIME_DIR_BYTES_MAX))
+		return;
+	if (place.line == 0)
+		place = config_build_place(b);
+	config_build_error(b, place, "runtime_dir: the default, \"%.90s\", is"
+	    " not an absolute path of at most %d bytes; set it in [supd]",
+	    path, RUNTIME_DIR_BYTES_MAX);
+}
+
+void
+config_check(struct config_build *b)
+{
+	for (size_t i = 0; i < b->section_count; i++)
+		check_section(b, &b->sections[i]);
+	for (size_t j = 1; j < b->config->listener_count; j++) {
+		for (size_t i = 0; i < j; i++)
+			check_pair(b, i, j);
+	}
+	check_runtime_dir(b);
+}
