@@ -1,0 +1,352 @@
+/*
+ * Starting a worker: the parent's side.
+ *
+ * A start is prepared in static memory, since there is only ever one: the
+ * argument vector, the worker's own variables and the child's stack.  Nothing
+ * is allocated, so a start cannot fail for that, and the child needs nothing
+ * but what lies ready.
+ *
+ * glibc's clone() is used, not clone3(2).  clone3 could clear the signal
+ * handlers in the kernel (CLONE_CLEAR_SIGHAND), but it needs assembly for each
+ * kind of machine, and the default seccomp filters of container engines answer
+ * it with ENOSYS, since they cannot look at its flags.  So the few handlers
+ * that supd has are noted once and reset by the child, while all signals are
+ * blocked; a start costs two system calls more for it.
+ *
+ * CLONE_VFORK means that supd stands still until the worker has executed: for
+ * about as long as the kernel takes to read the executable's first page.
+ */
+#include "spawn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(bytes, size_bytes) ((void)(bytes))
+#endif
+
+#include "fd.h"
+#include "pin.h"
+#include "spawn_child.h"
+
+#define PIDFS_MAGIC 0x50494446
+
+enum {
+	STACK_BYTES = 64 << 10,
+	OWN_VARIABLES_MAX = 12,
+	/* Names, a path, a version and a handful of numbers. */
+	OWN_BYTES_MAX = LISTENERS_MAX * (NAME_LENGTH_MAX + 1) + 1024,
+};
+
+static const char *const stage_texts[] = {
+#define X(UPPER, text) [SPAWN_##UPPER] = text,
+	SPAWN_STAGES(X)
+#undef X
+};
+
+/* Of supd itself; set by spawn_init(). */
+static struct {
+	struct rlimit files_limit;
+	sigset_t handled;
+	int null_fd;
+	bool has_pidfd_ids;
+} base = { .null_fd = -1 };
+
+/* Of the start in hand. */
+static struct {
+	struct spawn_child child;
+	char *argv[ARGV_MAX + 1];
+	char *environment[ENVIRONMENT_MAX + OWN_VARIABLES_MAX + 1];
+	size_t environment_count;
+	char own[OWN_BYTES_MAX];
+	size_t own_bytes;
+	char stack[STACK_BYTES] __attribute__((aligned(16)));
+} start;
+
+/* Adds a variable of the worker's own, and room for `spare` more bytes. */
+static char *__attribute__((format(printf, 2, 3)))
+add_variable(size_t spare, const char *format, ...)
+{
+	size_t room = sizeof(start.own) - start.own_bytes;
+	char *text = start.own + start.own_bytes;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(text, room, format, arguments);
+	va_end(arguments);
+	assert(length > 0 && (size_t)length + spare < room);
+	start.own_bytes += (size_t)length + spare + 1;
+	start.environment[start.environment_count++] = text;
+	return text + length;
+}
+
+static void
+add_listener_variables(const struct launch *launch)
+{
+	struct spawn_child *child = &start.child;
+
+	if (launch->listener_count == 0)
+		return;
+	add_variable(0, "LISTEN_FDS=%u", launch->listener_count);
+	add_variable(0, "LISTEN_FDNAMES=%s", launch->listener_names);
+	child->listen_pid = add_variable(SPAWN_NUMBER_BYTES, "LISTEN_PID=");
+	if (base.has_pidfd_ids)
+		child->pidfd_id = add_variable(SPAWN_NUMBER_BYTES,
+		    "LISTEN_PIDFDID=");
+}
+
+static void
+prepare_environment(const struct launch *launch)
+{
+	const struct release *release = launch->release;
+	const struct spec *spec = release->spec;
+	size_t count = 0;
+
+	start.own_bytes = 0;
+	for (; release->environment[count] != NULL; count++) {
+		assert(count < ENVIRONMENT_MAX);
+		start.environment[count] = release->environment[count];
+	}
+	start.environment_count = count;
+	add_variable(0, "SUPD_SERVICE=%s", spec->name);
+	add_variable(0, "SUPD_SLOT=%" PRIu32, launch->id.slot);
+	add_variable(0, "SUPD_REVISION=%" PRIu32, release->revision);
+	if (release->version[0] != '\0')
+		add_variable(0, "SUPD_VERSION=%s", release->version);
+	if (launch->notify_path != NULL)
+		add_variable(0, "NOTIFY_SOCKET=%s", launch->notify_path);
+	if (spec->watchdog_ms > 0) {
+		add_variable(0, "WATCHDOG_USEC=%" PRIu64,
+		    spec->watchdog_ms * 1000);
+		start.child.watchdog_pid = add_variable(SPAWN_NUMBER_BYTES,
+		    "WATCHDOG_PID=");
+	}
+	add_listener_variables(launch);
+	start.environment[start.environment_count] = NULL;
+}
+
+static void
+prepare_arguments(const struct release *release)
+{
+	char *const *argv = release->spec->argv;
+	size_t count;
+
+	for (count = 1; argv[count] != NULL; count++) {
+		assert(count < ARGV_MAX);
+		start.argv[count] = argv[count];
+	}
+	start.argv[0] = release->path;
+	start.argv[count] = NULL;
+}
+
+static unsigned
+above(int fd, unsigned lowest)
+{
+	return fd >= 0 && (unsigned)fd >= lowest ? (unsigned)fd + 1 : lowest;
+}
+
+static void
+prepare_files(const struct launch *launch)
+{
+	struct spawn_child *child = &start.child;
+	unsigned i, from = FD_PRIVATE;
+
+	child->null_fd = base.null_fd;
+	child->executable_fd = launch->release->executable_fd;
+	child->directory_fd = launch->release->directory_fd;
+	child->ready_write_fd = launch->ready_write_fd;
+	child->ready_target = -1;
+	if (launch->ready_write_fd >= 0)
+		child->ready_target = (int)launch->release->spec->ready_fd;
+	assert(launch->listener_count <= LISTENERS_MAX);
+	child->listener_count = launch->listener_count;
+	for (i = 0; i < launch->listener_count; i++) {
+		child->listener_fds[i] = launch->listener_fds[i];
+		from = above(launch->listener_fds[i], from);
+	}
+	from = above(child->null_fd, from);
+	from = above(child->executable_fd, from);
+	from = above(child->directory_fd, from);
+	child->unshare_from = above(child->ready_write_fd, from);
+	child->free_from = (int)above(child->ready_target,
+	    3 + launch->listener_count);
+}
+
+static void
+prepare(const struct launch *launch)
+{
+	const struct release *release = launch->release;
+	struct spawn_child *child = &start.child;
+
+	child->credentials = &release->credentials;
+	child->files_limit = base.files_limit;
+	child->handled = base.handled;
+	child->script = release->script ? release->path : NULL;
+	child->argv = start.argv;
+	child->environment = start.environment;
+	child->listen_pid = child->watchdog_pid = child->pidfd_id = NULL;
+	child->pidfd = -1;
+	child->failure.stage = SPAWN_NONE;
+	child->failure.error = 0;
+	prepare_files(launch);
+	prepare_arguments(release);
+	prepare_environment(launch);
+}
+
+/* Returns the pid or -errno.  When it returns the child has executed or is
+ * gone. */
+static pid_t
+clone_child(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	/* The last child has never returned from its functions. */
+	ASAN_UNPOISON_MEMORY_REGION(start.stack, sizeof(start.stack));
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	pid = clone(spawn_child_main, start.stack + sizeof(start.stack),
+	    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_FILES | SIGCHLD,
+	    &start.child, &start.child.pidfd);
+	if (pid < 0)
+		pid = -errno;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static int
+fail(enum spawn_stage stage, int error, struct spawn_failure *ret_failure)
+{
+	ret_failure->stage = stage;
+	ret_failure->error = error;
+	return -1;
+}
+
+/*
+ * A signal that we were started with as ignored would be so in the workers
+ * too.  Blocked it does as little to us, and a mask is emptied by the child
+ * anyway.
+ */
+static void
+stop_ignoring(int signal_number)
+{
+	const struct sigaction standard = { .sa_handler = SIG_DFL };
+	sigset_t one;
+
+	sigemptyset(&one);
+	sigaddset(&one, signal_number);
+	(void)sigprocmask(SIG_BLOCK, &one, NULL);
+	(void)sigaction(signal_number, &standard, NULL);
+}
+
+static void
+examine_signals(void)
+{
+	struct sigaction action;
+	int signal_number;
+
+	sigemptyset(&base.handled);
+	for (signal_number = 1; signal_number < NSIG; signal_number++) {
+		if (sigaction(signal_number, NULL, &action) < 0)
+			continue;
+		if (action.sa_handler == SIG_IGN)
+			stop_ignoring(signal_number);
+		else if (action.sa_handler != SIG_DFL)
+			sigaddset(&base.handled, signal_number);
+	}
+}
+
+/* An id is an inode of pidfs, and that is 64 bits wide where a long is. */
+static bool
+find_pidfd_ids(void)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct statfs status;
+	bool found;
+
+	found = sizeof(long) == 8 && pidfd >= 0 &&
+	    fstatfs(pidfd, &status) == 0 && status.f_type == PIDFS_MAGIC;
+	fd_close(pidfd);
+	return found;
+}
+
+int
+spawn_init(void)
+{
+	struct rlimit raised;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &base.files_limit) < 0)
+		return -errno;
+	raised = base.files_limit;
+	raised.rlim_cur = raised.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
+		return -errno;
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	base.null_fd = fd_to_source(fd);
+	base.has_pidfd_ids = find_pidfd_ids();
+	examine_signals();
+	return 0;
+}
+
+int
+spawn(const struct launch *launch, struct process *ret_process,
+    struct spawn_failure *ret_failure)
+{
+	struct spawn_child *child = &start.child;
+	int error = pin_check(launch->release);
+	pid_t pid;
+
+	if (error < 0)
+		return fail(SPAWN_CHECK, -error, ret_failure);
+	prepare(launch);
+	pid = clone_child();
+	if (pid < 0)
+		return fail(SPAWN_CLONE, -pid, ret_failure);
+	if (child->failure.stage != SPAWN_NONE) {
+		(void)waitpid(pid, NULL, 0);
+		fd_close(child->pidfd);
+		*ret_failure = child->failure;
+		return -1;
+	}
+	ret_process->pid = pid;
+	ret_process->pidfd = fd_to_private(child->pidfd);
+	return 0;
+}
+
+/* At whatever stage: exec and setuid run out of memory and processes too. */
+bool
+spawn_refused(const struct spawn_failure *failure)
+{
+	switch (failure->error) {
+	case EAGAIN:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case ENOSPC:
+	case EDQUOT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *
+spawn_stage_text(enum spawn_stage stage)
+{
+	return stage_texts[stage];
+}
