@@ -1,0 +1,202 @@
+/*
+ * Carrying out the planner's actions: starts, signals, and saying what the
+ * rollout does.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_parts.h"
+
+/* An executable that is being written (ETXTBSY) may need this long. */
+#define BUSY_PATIENCE_MS UINT64_C(2000)
+
+const char *
+engine_worker_name(const struct service *s, struct worker_id id,
+    uint32_t revision, char *ret_text, size_t size_bytes)
+{
+	(void)snprintf(ret_text, size_bytes, "worker %s/%u of revision %u",
+	    s->name, id.slot, revision);
+	return ret_text;
+}
+
+/*
+ * Is a start that was refused for ETXTBSY still to be tried again?  The first
+ * one opens a window, a successful start closes it.
+ */
+static bool
+is_busy_for_now(struct service *s, uint64_t now_ms)
+{
+	if (s->busy_until_ms == 0)
+		s->busy_until_ms = now_ms + BUSY_PATIENCE_MS;
+	return now_ms < s->busy_until_ms;
+}
+
+static void
+note_failed_start(struct engine *engine, struct service *s, struct worker *w,
+    enum start_result result, const char *why)
+{
+	const struct world *world = engine->world;
+	uint64_t now_ms = world->now_ms(world->ctx);
+	bool refused = result == START_REFUSED ||
+	    (result == START_BUSY && is_busy_for_now(s, now_ms));
+
+	service_say(engine, s, NOTICE_NOT_STARTED,
+	    refused ? NOTICE_WARNING : NOTICE_ERROR, w, "%s%s", why,
+	    refused ? "; trying again" : "");
+	if (!refused && s->deployment.id != 0 && s->deployment.reason[0] == '\0'
+	    && w->revision == s->rollout.candidate)
+		(void)snprintf(s->deployment.reason,
+		    sizeof(s->deployment.reason),
+		    "worker %s/%u of revision %u could not be started: %.400s",
+		    s->name, w->id.slot, w->revision, why);
+	rollout_not_started(&s->rollout, &s->fleet, w->id, &s->policy, refused,
+	    world->random(world->ctx), now_ms);
+}
+
+static void
+act_start(struct engine *engine, struct service *s, const struct action *a)
+{
+	const struct world *world = engine->world;
+	struct worker *w = fleet_find(&s->fleet, a->id);
+	struct mate *mate = service_mate(s, w);
+	struct start start = {
+		.service = s->id, .id = a->id,
+		.release = service_release(s, a->revision),
+		.strict = a->revision == s->rollout.candidate,
+	};
+	char why[REASON_BYTES_MAX] = "";
+	enum start_result result;
+
+	service_clear_mate(mate);
+	result = world->start(world->ctx, &start, &mate->process, &mate->pid,
+	    why);
+	if (result != START_DONE) {
+		note_failed_start(engine, s, w, result, why);
+		return;
+	}
+	s->busy_until_ms = 0;
+	w->watchdog_ms = start.release->spec->watchdog_ms;
+	if (start.release->spec->ready == READY_ALIVE)
+		w->alive_at_ms = w->started_ms +
+		    start.release->spec->ready_alive_ms;
+	service_say(engine, s, NOTICE_STARTED, NOTICE_PLAIN, w, "started");
+}
+
+static int
+drain_signal(struct service *s, const struct action *a)
+{
+	struct release *release = service_release(s, a->revision);
+
+	/* A worker that hangs leaves more behind with SIGABRT: a core. */
+	if (a->ending == ENDING_WATCHDOG)
+		return SIGABRT;
+	return release->spec->drain_signal;
+}
+
+static void
+act_drain(struct engine *engine, struct service *s, const struct action *a)
+{
+	const struct world *world = engine->world;
+	struct worker *w = fleet_find(&s->fleet, a->id);
+	struct mate *mate = service_mate(s, w);
+	bool bad = a->ending == ENDING_WATCHDOG ||
+	    a->ending == ENDING_NOT_READY;
+
+	service_say(engine, s, NOTICE_DRAINING,
+	    bad ? NOTICE_WARNING : NOTICE_PLAIN, w, "told to stop: %s",
+	    worker_ending_text(a->ending));
+	world->signal(world->ctx, mate->process, drain_signal(s, a));
+	/* A stopped process would not see it, see signal(7). */
+	world->signal(world->ctx, mate->process, SIGCONT);
+}
+
+void
+engine_kill(struct engine *engine, struct service *s, struct worker *w)
+{
+	struct release *release = service_release(s, w->revision);
+
+	service_say(engine, s, NOTICE_KILLED, NOTICE_WARNING, w,
+	    "did not stop in time, killed");
+	engine->world->kill(engine->world->ctx, service_mate(s, w)->process,
+	    release->spec->kill_mode);
+}
+
+/* The sentence that says why a rollout goes back; kept for its report. */
+static void
+explain(struct service *s, const struct action *a)
+{
+	char name[128];
+
+	if (s->deployment.reason[0] != '\0')
+		return;
+	if (a->id.incarnation == 0)
+		(void)snprintf(s->deployment.reason,
+		    sizeof(s->deployment.reason), "%s",
+		    rollout_fault_text(a->fault));
+	else
+		(void)snprintf(s->deployment.reason,
+		    sizeof(s->deployment.reason), "%s: %s",
+		    engine_worker_name(s, a->id, a->revision, name,
+		    sizeof(name)), rollout_fault_text(a->fault));
+}
+
+static void
+act_turn_back(struct engine *engine, struct service *s,
+    const struct action *a)
+{
+	explain(s, a);
+	if (a->type == ACTION_PAUSE) {
+		service_say(engine, s, NOTICE_PAUSED, NOTICE_ERROR, NULL,
+		    "rollout of revision %u is paused: %s", a->revision,
+		    s->deployment.reason);
+		return;
+	}
+	service_say(engine, s, NOTICE_ROLLBACK,
+	    a->fault == FAULT_OPERATOR || a->fault == FAULT_SUPERSEDED ?
+	    NOTICE_PLAIN : NOTICE_ERROR, NULL,
+	    "going back to revision %u: %s", s->rollout.stable,
+	    s->deployment.reason);
+}
+
+static void
+act_step(struct engine *engine, struct service *s, const struct action *a)
+{
+	struct step step = strategy_step(&s->policy, a->step);
+
+	service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
+	    "step %u of %u: %u of %u workers of revision %u", a->step + 1,
+	    strategy_step_count(&s->policy), step.candidates,
+	    s->policy.workers, a->revision);
+}
+
+void
+engine_act(struct engine *engine, struct service *s, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->action_count; i++) {
+		const struct action *a = &plan->actions[i];
+
+		switch (a->type) {
+		case ACTION_START:
+			act_start(engine, s, a);
+			break;
+		case ACTION_DRAIN:
+			act_drain(engine, s, a);
+			break;
+		case ACTION_KILL:
+			engine_kill(engine, s, fleet_find(&s->fleet, a->id));
+			break;
+		case ACTION_STEP:
+			act_step(engine, s, a);
+			break;
+		case ACTION_PAUSE:
+		case ACTION_ROLLBACK:
+			act_turn_back(engine, s, a);
+			break;
+		case ACTION_FINISH:
+			engine_finish(engine, s, a);
+			break;
+		}
+	}
+}

@@ -1,0 +1,247 @@
+/*
+ * From a release to a rollout, and what is left of it when it has ended.
+ *
+ * One rollout runs at a time.  A newer release supersedes it: it is taken back
+ * to the release in charge first, and the newer one waits for that, so that
+ * never more than two releases have workers besides those that drain.  Only
+ * the newest waits.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_parts.h"
+
+void
+engine_new_deployment(struct engine *engine, struct service *s,
+    const struct release *release, enum deployment_kind kind,
+    struct deployment *ret)
+{
+	const struct world *world = engine->world;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->id = ++engine->deployment_last;
+	memcpy(ret->service, s->name, sizeof(ret->service));
+	ret->kind = kind;
+	ret->revision = release->revision;
+	ret->from_revision = s->rollout.stable == release->revision ? 0 :
+	    s->rollout.stable;
+	memcpy(ret->version, release->version, sizeof(ret->version));
+	identity_build_id_text(&release->identity, ret->build_id);
+	ret->fingerprint = release->fingerprint;
+	ret->strategy = strategy_name(s->spec->strategy);
+	ret->commit_time_s = release->commit_time_s;
+	ret->started_s = world->clock_s(world->ctx);
+	ret->started_ms = world->now_ms(world->ctx);
+}
+
+void
+engine_record(struct engine *engine, struct service *s, struct deployment *d,
+    enum rollout_verdict verdict)
+{
+	const struct world *world = engine->world;
+
+	d->verdict = verdict;
+	d->finished_s = world->clock_s(world->ctx);
+	d->duration_ms = world->now_ms(world->ctx) - d->started_ms;
+	world->record(world->ctx, d);
+	s->last = *d;
+}
+
+static void
+begin(struct engine *engine, struct service *s, struct release *release,
+    const struct deployment *d)
+{
+	s->deployment = *d;
+	s->deployment.from_revision = s->rollout.stable;
+	rollout_begin(&s->rollout, &s->fleet, release->revision,
+	    engine->world->now_ms(engine->world->ctx));
+	service_say(engine, s, NOTICE_ROLLOUT, NOTICE_PLAIN, NULL,
+	    "rolling out revision %u%s%s over revision %u (%s)",
+	    release->revision, release->version[0] != '\0' ? ", " : "",
+	    release->version, s->rollout.stable,
+	    deployment_kind_name(d->kind));
+}
+
+/* A deployment that never began: one that waited, or was for nothing. */
+static void
+end_unbegun(struct engine *engine, struct service *s, struct deployment *d,
+    enum rollout_verdict verdict, const char *reason)
+{
+	struct deployment running = s->deployment;
+
+	(void)snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	engine_record(engine, s, d, verdict);
+	s->deployment = *d;             /* whose notice it is */
+	service_say(engine, s, NOTICE_FINISHED, NOTICE_PLAIN, NULL,
+	    "revision %u: %s: %s", d->revision,
+	    rollout_verdict_name(verdict), reason);
+	s->deployment = running;
+}
+
+static void
+drop_next(struct engine *engine, struct service *s,
+    enum rollout_verdict verdict, const char *reason)
+{
+	struct release *release = s->next_release;
+	struct deployment d = s->next;
+
+	if (release == NULL)
+		return;
+	s->next_release = NULL;
+	s->next = (struct deployment){ 0 };
+	end_unbegun(engine, s, &d, verdict, reason);
+	engine->world->unpin(engine->world->ctx, release);
+}
+
+/* A stopped service has nobody to roll: the release is in charge at once. */
+static void
+take_charge(struct engine *engine, struct service *s, struct release *release,
+    struct deployment *d)
+{
+	s->rollout.stable = release->revision;
+	service_kept(s, release->revision)->was_in_charge = true;
+	s->in_charge_since_s = engine->world->clock_s(engine->world->ctx);
+	engine_record(engine, s, d, VERDICT_COMPLETE);
+}
+
+static void
+describe(struct service *s, const struct deployment *d,
+    struct reload_result *ret_result, const char *text)
+{
+	memcpy(ret_result->service, s->name, sizeof(ret_result->service));
+	ret_result->deployment = d->id;
+	ret_result->revision = d->revision;
+	ret_result->policy = s->policy;
+	ret_result->rolls_out = true;
+	(void)snprintf(ret_result->text, sizeof(ret_result->text),
+	    "%s", text);
+}
+
+int
+engine_deploy(struct engine *engine, struct service *s,
+    struct release *release, enum deployment_kind kind,
+    struct reload_result *ret_result, char *ret_text)
+{
+	bool is_kept = service_release(s, release->revision) == release;
+	struct deployment d;
+
+	engine_new_deployment(engine, s, release, kind, &d);
+	if (s->rollout.phase != ROLLOUT_IDLE) {
+		assert(!is_kept);
+		drop_next(engine, s, VERDICT_SUPERSEDED,
+		    "a newer release came before it began");
+		rollout_recall(&s->rollout, FAULT_SUPERSEDED);
+		s->next = d;
+		s->next_release = release;
+		describe(s, &d, ret_result, "waits until the rollout that "
+		    "runs now has gone back");
+		return 0;
+	}
+	if (!is_kept && service_keep(engine, s, release) < 0) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%d releases of this service still have workers; wait "
+		    "until the oldest has drained", RELEASES_KEPT_MAX);
+		return -1;
+	}
+	if (s->stopped) {
+		take_charge(engine, s, release, &d);
+		describe(s, &d, ret_result, "the service is stopped; this is "
+		    "what `start` will run");
+		ret_result->deployment = 0;
+		ret_result->rolls_out = false;
+		return 0;
+	}
+	begin(engine, s, release, &d);
+	describe(s, &d, ret_result, "rolling out");
+	return 0;
+}
+
+static void
+begin_next(struct engine *engine, struct service *s)
+{
+	struct release *release = s->next_release;
+	struct deployment d = s->next;
+
+	if (release == NULL)
+		return;
+	s->next_release = NULL;
+	s->next = (struct deployment){ 0 };
+	if (service_keep(engine, s, release) < 0) {
+		end_unbegun(engine, s, &d, VERDICT_ABORTED,
+		    "too many releases still have workers");
+		engine->world->unpin(engine->world->ctx, release);
+		return;
+	}
+	begin(engine, s, release, &d);
+}
+
+/* What a verdict means for the releases. */
+static void
+judge(struct engine *engine, struct service *s, const struct deployment *d,
+    enum rollout_verdict verdict)
+{
+	struct kept_release *kept = service_kept(s, d->revision);
+	struct kept_release *from = service_kept(s, d->from_revision);
+
+	assert(kept != NULL);
+	switch (verdict) {
+	case VERDICT_COMPLETE:
+		kept->was_in_charge = true;
+		kept->quarantined = false;
+		service_lift_quarantine(s, kept->release->fingerprint);
+		s->in_charge_since_s =
+		    engine->world->clock_s(engine->world->ctx);
+		if (d->kind != DEPLOYMENT_UNDO || from == NULL)
+			break;
+		from->quarantined = true;
+		service_set_quarantine(s, from->release->fingerprint);
+		break;
+	case VERDICT_ROLLED_BACK:
+	case VERDICT_ABORTED:
+		/* A restart has the fingerprint of the release in charge: it
+		 * is the build that is bad then, and it stays in charge. */
+		if (d->kind == DEPLOYMENT_RESTART)
+			break;
+		kept->quarantined = true;
+		service_set_quarantine(s, kept->release->fingerprint);
+		break;
+	case VERDICT_SUPERSEDED:
+		break;
+	case VERDICT_NONE:
+	case VERDICT_COUNT:
+		assert(!"a rollout ended without a verdict");
+	}
+}
+
+void
+engine_finish(struct engine *engine, struct service *s,
+    const struct action *a)
+{
+	struct deployment d = s->deployment;
+
+	assert(d.id != 0 && a->revision == d.revision);
+	judge(engine, s, &d, a->verdict);
+	if (a->verdict == VERDICT_COMPLETE)
+		d.reason[0] = '\0';
+	engine_record(engine, s, &d, a->verdict);
+	if (a->verdict == VERDICT_COMPLETE)
+		service_say(engine, s, NOTICE_FINISHED, NOTICE_PLAIN, NULL,
+		    "revision %u is in charge, after %llu ms", d.revision,
+		    (unsigned long long)d.duration_ms);
+	else
+		service_say(engine, s, NOTICE_FINISHED, NOTICE_WARNING, NULL,
+		    "revision %u: %s: %s; revision %u is in charge",
+		    d.revision, rollout_verdict_name(a->verdict), d.reason,
+		    s->rollout.stable);
+	s->deployment = (struct deployment){ 0 };
+	service_tidy(engine, s);
+	begin_next(engine, s);
+}
+
+void
+engine_cancel(struct engine *engine, struct service *s)
+{
+	drop_next(engine, s, VERDICT_ABORTED, "the service was stopped");
+	rollout_recall(&s->rollout, FAULT_OPERATOR);
+}

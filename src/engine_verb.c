@@ -1,0 +1,188 @@
+/*
+ * The other verbs: undo, restart, start, stop, scale, signal.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_parts.h"
+
+static int
+check_running(const struct engine *engine, const struct service *s,
+    char *ret_text)
+{
+	if (engine->phase == ENGINE_RUNNING && !s->removed)
+		return 0;
+	(void)snprintf(ret_text, REASON_BYTES_MAX,
+	    "%s: %s; nothing was changed", s->name,
+	    s->removed ? "the service is being removed" :
+	    "supd is shutting down");
+	return -1;
+}
+
+static int
+check_idle(const struct engine *engine, struct service *s, const char *verb,
+    char *ret_text)
+{
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	if (s->rollout.stable == 0) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: cannot %s what was never started: %.300s", s->name,
+		    verb, s->trouble);
+		return -1;
+	}
+	if (s->rollout.phase == ROLLOUT_IDLE)
+		return 0;
+	(void)snprintf(ret_text, REASON_BYTES_MAX,
+	    "%s: cannot %s while a rollout is in phase %s; wait for its end, "
+	    "or `supctl undo %s`; nothing was changed", s->name, verb,
+	    rollout_phase_name(s->rollout.phase), s->name);
+	return -1;
+}
+
+/* undo of a rollout that is not through yet: it goes back. */
+static int
+undo_running(struct service *s, struct reload_result *ret_result,
+    char *ret_text)
+{
+	if (s->rollout.phase == ROLLOUT_ROLLBACK) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: is going back to revision %u already", s->name,
+		    s->rollout.stable);
+		return -1;
+	}
+	rollout_recall(&s->rollout, FAULT_OPERATOR);
+	memcpy(ret_result->service, s->name, sizeof(ret_result->service));
+	ret_result->deployment = s->deployment.id;
+	ret_result->revision = s->rollout.stable;
+	ret_result->policy = s->policy;
+	ret_result->rolls_out = true;
+	(void)snprintf(ret_result->text, sizeof(ret_result->text),
+	    "going back to revision %u", s->rollout.stable);
+	return 0;
+}
+
+int
+engine_undo(struct engine *engine, struct service *s,
+    struct reload_result *ret_result, char *ret_text)
+{
+	struct kept_release *target;
+
+	memset(ret_result, 0, sizeof(*ret_result));
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	if (s->rollout.phase != ROLLOUT_IDLE)
+		return undo_running(s, ret_result, ret_text);
+	if (check_idle(engine, s, "undo", ret_text) < 0)
+		return -1;
+	target = service_undo_target(s);
+	if (target == NULL) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: there is no earlier good revision to go back to "
+		    "(revision %u is in charge); nothing was changed", s->name,
+		    s->rollout.stable);
+		return -1;
+	}
+	return engine_deploy(engine, s, target->release, DEPLOYMENT_UNDO,
+	    ret_result, ret_text);
+}
+
+int
+engine_restart(struct engine *engine, struct service *s,
+    struct reload_result *ret_result, char *ret_text)
+{
+	const struct world *world = engine->world;
+	struct release *release;
+
+	memset(ret_result, 0, sizeof(*ret_result));
+	if (check_idle(engine, s, "restart", ret_text) < 0)
+		return -1;
+	if (s->stopped) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: is stopped; `supctl start %s` starts it", s->name,
+		    s->name);
+		return -1;
+	}
+	release = world->clone(world->ctx, service_stable(s), ret_text);
+	if (release == NULL)
+		return -1;
+	release->revision = ++s->revision_last;
+	release->created_s = world->clock_s(world->ctx);
+	if (engine_deploy(engine, s, release, DEPLOYMENT_RESTART, ret_result,
+	    ret_text) == 0)
+		return 0;
+	world->unpin(world->ctx, release);
+	return -1;
+}
+
+int
+engine_start(struct engine *engine, struct service *s, char *ret_text)
+{
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	if (s->stopped)
+		service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
+		    "started by an operator");
+	s->stopped = false;
+	fleet_forgive(&s->fleet);
+	if (s->rollout.stable == 0)
+		s->retry_at_ms = 0;
+	service_update_policy(engine, s);
+	return 0;
+}
+
+int
+engine_stop(struct engine *engine, struct service *s, char *ret_text)
+{
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	if (!s->stopped)
+		service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
+		    "stopped by an operator");
+	s->stopped = true;
+	engine_cancel(engine, s);
+	service_update_policy(engine, s);
+	return 0;
+}
+
+int
+engine_scale(struct engine *engine, struct service *s, uint32_t workers,
+    char *ret_text)
+{
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	if (workers < 1 || workers > WORKERS_MAX) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: workers must be 1 to %d, not %u (`supctl stop` stops "
+		    "all); nothing was changed", s->name, WORKERS_MAX,
+		    workers);
+		return -1;
+	}
+	service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
+	    "scaled from %u to %u workers, until the next reload",
+	    s->workers, workers);
+	s->workers = workers;
+	service_update_policy(engine, s);
+	return 0;
+}
+
+int
+engine_signal(struct engine *engine, struct service *s, int signal_number,
+    char *ret_text)
+{
+	const struct world *world = engine->world;
+	int count = 0;
+
+	if (check_running(engine, s, ret_text) < 0)
+		return -1;
+	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++) {
+		const struct worker *w = &s->fleet.workers[i];
+
+		if (!worker_is_live(w))
+			continue;
+		world->signal(world->ctx, service_mate(s, w)->process,
+		    signal_number);
+		count++;
+	}
+	return count;
+}
