@@ -1,0 +1,83 @@
+/*
+ * Control requests: from a JSON message to the engine and back.
+ *
+ * One table names the methods of the Varlink interface io.supd (its text is
+ * src/io.supd.varlink) and of org.varlink.service.  A client is a number; what
+ * is said to it goes through command_port.  A request that has to wait for a
+ * rollout, or follows the events, is kept here until it is answered or its
+ * client is gone.  jansson is used as a codec; nothing else is done with it.
+ *
+ *   command.c            dispatch, parameters, errors, org.varlink.service
+ *   command_status.c     Status, RolloutStatus: the engine's state as JSON
+ *   command_deploy.c     Reload, Undo, Restart and who waits for them
+ *   command_event.c      Events: the latest ones, and who follows
+ */
+#ifndef SUPD_COMMAND_H
+#define SUPD_COMMAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "notice.h"
+
+/* How many of the latest events are kept for `supctl events`. */
+enum { EVENTS_KEPT = 100 };
+
+/* The outside, as far as requests need it. */
+struct command_port {
+	void *ctx;
+	/* Queues a message for a client; its NUL is added.  If the client has
+	 * too much unread, or is gone, the message is dropped and the client
+	 * with it; command_gone() follows on a later turn. */
+	void (*send)(void *ctx, uint32_t client, const char *json,
+	    size_t size_bytes);
+	/* Closes it after what is queued was sent. */
+	void (*close)(void *ctx, uint32_t client);
+
+	uint64_t (*memory_bytes)(void *ctx, pid_t pid);  /* 0: unknown */
+	/* 0 or -errno */
+	int (*queue)(void *ctx, const struct listener *,
+	    uint32_t *ret_length, uint32_t *ret_limit);
+	void (*describe)(void *ctx, const struct listener *,
+	    const char **ret_name, const char **ret_address, bool *ret_broken);
+	/* Is what the spec's command names on disk another build? */
+	bool (*is_newer)(void *ctx, const struct release *);
+	/* Lines of the ledger, newest first, at most `limit` of the service
+	 * (NULL: of all).  Each is a JSON object as it was written.  The caller
+	 * frees the array and the lines. */
+	size_t (*history)(void *ctx, const char *service, size_t limit,
+	    char ***ret_lines);
+	const char *(*ledger_error)(void *ctx);         /* NULL: none */
+	const char *(*config_path)(void *ctx);
+};
+
+struct command;
+
+/* NULL without memory.  Both outlive it. */
+struct command *command_new(struct engine *, const struct command_port *);
+void command_free(struct command *);
+
+/*
+ * A client sent a message (without its NUL).  It is answered now or later; a
+ * message that is no Varlink call closes the connection.
+ */
+void command_run(struct command *, uint32_t client, const char *json,
+    size_t size_bytes);
+
+/* A client is gone: forget what it waits for. */
+void command_gone(struct command *, uint32_t client);
+
+/* Something happened: tell who follows or waits.  Called from the world's
+ * publish, between turns or within one. */
+void command_notice(struct command *, const struct notice *, int64_t time_ms);
+
+/* Once per turn, after engine_turn(): answers who waited for a rollout that
+ * has ended. */
+void command_turn(struct command *);
+
+/* The JSON of a deployment, as in the ledger and in answers; the caller frees
+ * it.  NULL without memory. */
+char *command_deployment_json(const struct deployment *);
+
+#endif

@@ -1,0 +1,345 @@
+/*
+ * The engine's state as JSON: Status, RolloutStatus, History.
+ *
+ * Building one answer may look at every worker's memory in /proc, so it is
+ * done on request only.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command_parts.h"
+#include "service.h"
+
+/* Steps of a plan that are shown; what is beyond follows the same rule. */
+enum { STEPS_SHOWN = 32 };
+
+static json_t *
+number_or_null(uint64_t number)
+{
+	return number != 0 ? json_integer((json_int_t)number) : json_null();
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? command_text(text) :
+	    json_null();
+}
+
+json_t *
+command_steps(const struct policy *policy)
+{
+	uint32_t count = strategy_step_count(policy);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < count && i < STEPS_SHOWN; i++) {
+		/* the last one is shown whatever was left out before it */
+		struct step step = strategy_step(policy,
+		    i == STEPS_SHOWN - 1 ? count - 1 : i);
+
+		(void)json_array_append_new(list, json_pack(
+		    "{s:I, s:I, s:I}",
+		    "candidates", (json_int_t)step.candidates,
+		    "weight_permille", (json_int_t)step.weight_permille,
+		    "hold_ms", (json_int_t)step.hold_ms));
+	}
+	return list;
+}
+
+json_t *
+command_deployment(const struct deployment *d)
+{
+	char fingerprint[17];
+
+	(void)snprintf(fingerprint, sizeof(fingerprint), "%016llx",
+	    (unsigned long long)d->fingerprint);
+	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:s, s:s,"
+	    " s:o, s:I, s:o, s:I, s:s, s:o, s:n}",
+	    "id", (json_int_t)d->id,
+	    "service", d->service,
+	    "kind", deployment_kind_name(d->kind),
+	    "revision", (json_int_t)d->revision,
+	    "from_revision", (json_int_t)d->from_revision,
+	    "version", text_or_null(d->version),
+	    "build_id", text_or_null(d->build_id),
+	    "fingerprint", fingerprint,
+	    "strategy", d->strategy,
+	    "commit_time_s", number_or_null((uint64_t)d->commit_time_s),
+	    "started_time_s", (json_int_t)d->started_s,
+	    "finished_time_s", number_or_null((uint64_t)d->finished_s),
+	    "duration_ms", (json_int_t)d->duration_ms,
+	    "verdict", rollout_verdict_name(d->verdict),
+	    "reason", text_or_null(d->reason),
+	    "connections_lost");
+}
+
+char *
+command_deployment_json(const struct deployment *d)
+{
+	json_t *json = command_deployment(d);
+	char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
+static json_t *
+worker_json(struct call *call, struct service *s, const struct worker *w,
+    uint64_t now_ms, uint64_t *total_bytes)
+{
+	const struct command_port *port = call->command->port;
+	const struct mate *mate = service_mate(s, w);
+	uint64_t bytes = port->memory_bytes(port->ctx, mate->pid);
+
+	*total_bytes += bytes;
+	return json_pack("{s:I, s:I, s:i, s:I, s:s, s:I, s:I, s:o, s:o, s:o,"
+	    " s:o}",
+	    "slot", (json_int_t)w->id.slot,
+	    "incarnation", (json_int_t)w->id.incarnation,
+	    "pid", mate->pid,
+	    "revision", (json_int_t)w->revision,
+	    "state", worker_state_name(w->state),
+	    "state_ms", (json_int_t)(now_ms - w->since_ms),
+	    "uptime_ms", (json_int_t)(now_ms - w->started_ms),
+	    "memory_bytes", number_or_null(bytes),
+	    "status", command_text(mate->status),
+	    "ending", w->ending != ENDING_NONE ?
+	    json_string(worker_ending_text(w->ending)) : json_null(),
+	    "deadline_ms", w->deadline_ms == NEVER_MS ? json_null() :
+	    json_integer(w->deadline_ms > now_ms ?
+	    (json_int_t)(w->deadline_ms - now_ms) : 0));
+}
+
+static json_t *
+worker_list(struct call *call, struct service *s, uint64_t now_ms,
+    uint64_t *ret_bytes)
+{
+	json_t *list = json_array();
+
+	*ret_bytes = 0;
+	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++)
+		if (s->fleet.workers[i].state != WORKER_GONE)
+			(void)json_array_append_new(list, worker_json(call, s,
+			    &s->fleet.workers[i], now_ms, ret_bytes));
+	return list;
+}
+
+static json_t *
+release_list(struct service *s)
+{
+	json_t *list = json_array();
+	char build_id[2 * BUILD_ID_BYTES_MAX + 1];
+
+	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++) {
+		const struct kept_release *kept = &s->releases[i];
+		const struct release *r = kept->release;
+
+		if (r == NULL)
+			continue;
+		identity_build_id_text(&r->identity, build_id);
+		(void)json_array_append_new(list, json_pack(
+		    "{s:I, s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:I}",
+		    "revision", (json_int_t)r->revision,
+		    "version", text_or_null(r->version),
+		    "build_id", text_or_null(build_id),
+		    "path", command_text(r->path),
+		    "commit_time_s", number_or_null((uint64_t)r->commit_time_s),
+		    "created_time_s", (json_int_t)r->created_s,
+		    "in_charge", (int)(r->revision == s->rollout.stable),
+		    "quarantined", (int)kept->quarantined,
+		    "worker_count", (json_int_t)fleet_count_revision(&s->fleet,
+		    r->revision)));
+	}
+	return list;
+}
+
+static json_t *
+listener_list(struct call *call, struct service *s)
+{
+	const struct command_port *port = call->command->port;
+	const struct release *r = service_stable(s);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; r != NULL && i < r->listener_count; i++) {
+		const char *name, *address;
+		uint32_t length, limit;
+		bool broken, known;
+
+		port->describe(port->ctx, r->listeners[i], &name, &address,
+		    &broken);
+		known = port->queue(port->ctx, r->listeners[i], &length,
+		    &limit) == 0;
+		(void)json_array_append_new(list, json_pack(
+		    "{s:s, s:o, s:o, s:o, s:b}", "name", name,
+		    "address", command_text(address),
+		    "queue_length", known ? json_integer(length) : json_null(),
+		    "queue_limit", known ? json_integer(limit) : json_null(),
+		    "broken", (int)broken));
+	}
+	return list;
+}
+
+static json_t *
+rollout_json(struct service *s, uint64_t now_ms)
+{
+	const struct rollout *r = &s->rollout;
+	struct deployment d = s->deployment;
+
+	if (r->phase == ROLLOUT_IDLE || d.id == 0)
+		return json_null();
+	d.duration_ms = now_ms - d.started_ms;
+	return json_pack("{s:o, s:s, s:I, s:o, s:I, s:o, s:I}",
+	    "deployment", command_deployment(&d),
+	    "phase", rollout_phase_name(r->phase),
+	    "step", (json_int_t)r->step + 1,
+	    "steps", command_steps(&s->policy),
+	    "step_count", (json_int_t)strategy_step_count(&s->policy),
+	    "fault", r->fault != FAULT_NONE ?
+	    json_string(rollout_fault_text(r->fault)) : json_null(),
+	    "next_revision", (json_int_t)s->next.revision);
+}
+
+static const char *
+state_name(const struct service *s)
+{
+	bool empty = service_is_empty(s);
+
+	if (s->removed || (s->stopped && !empty))
+		return "stopping";
+	if (s->stopped)
+		return "stopped";
+	return s->rollout.stable == 0 ? "failed" : "running";
+}
+
+static const char *
+readiness_text(const struct spec *spec)
+{
+	switch (spec->ready) {
+	case READY_NOTIFY:
+		return "notify";
+	case READY_FD:
+		return "fd";
+	case READY_ALIVE:
+		return "alive";
+	}
+	return "";
+}
+
+static json_t *
+service_json(struct call *call, struct service *s)
+{
+	const struct command_port *port = call->command->port;
+	const struct world *world = call->command->engine->world;
+	const struct release *stable = service_stable(s);
+	uint64_t now_ms = world->now_ms(world->ctx), bytes;
+	json_t *workers = worker_list(call, s, now_ms, &bytes);
+
+	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s,"
+	    " s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "name", s->name,
+	    "state", state_name(s),
+	    "trouble", text_or_null(s->trouble),
+	    "workers", (json_int_t)s->workers,
+	    "ready", (json_int_t)fleet_count(&s->fleet).ready,
+	    "restarts", (json_int_t)s->restart_count,
+	    "revision", (json_int_t)s->rollout.stable,
+	    "in_charge_time_s",
+	    number_or_null((uint64_t)s->in_charge_since_s),
+	    "newer_build", stable != NULL &&
+	    port->is_newer(port->ctx, stable) ? 1 : 0,
+	    "readiness", readiness_text(s->spec),
+	    "memory_bytes", number_or_null(bytes),
+	    "releases", release_list(s),
+	    "listeners", listener_list(call, s),
+	    "worker_list", workers,
+	    "rollout", rollout_json(s, now_ms),
+	    "last", s->last.id != 0 ? command_deployment(&s->last) :
+	    json_null());
+}
+
+static json_t *
+supervisor_json(struct call *call)
+{
+	const struct command_port *port = call->command->port;
+	const struct engine *engine = call->command->engine;
+	const struct world *world = engine->world;
+
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:o, s:o}",
+	    "version", PACKAGE_VERSION,
+	    "pid", (int)getpid(),
+	    "phase", engine->phase == ENGINE_RUNNING ? "running" : "stopping",
+	    "uptime_ms",
+	    (json_int_t)(world->now_ms(world->ctx) - engine->started_ms),
+	    "memory_bytes",
+	    (json_int_t)port->memory_bytes(port->ctx, getpid()),
+	    "config", command_text(port->config_path(port->ctx)),
+	    "ledger_error", command_text(port->ledger_error(port->ctx)));
+}
+
+void
+call_status(struct call *call)
+{
+	struct engine *engine = call->command->engine;
+	const char *name = NULL;
+	struct service *only = NULL;
+	json_t *list;
+
+	if (!call_unpack(call, "{s?s !}", "service", &name))
+		return;
+	if (name != NULL && (only = call_service(call, name)) == NULL)
+		return;
+	list = json_array();
+	for (uint32_t i = 0; i < engine->service_count; i++)
+		if (only == NULL || only == engine->services[i])
+			(void)json_array_append_new(list, service_json(call,
+			    engine->services[i]));
+	call_reply(call, json_pack("{s:o, s:o}", "supervisor",
+	    supervisor_json(call), "services", list));
+}
+
+void
+call_rollout_status(struct call *call)
+{
+	const struct world *world = call->command->engine->world;
+	const char *name;
+	struct service *s;
+
+	if (!call_unpack(call, "{s:s !}", "service", &name))
+		return;
+	s = call_service(call, name);
+	if (s == NULL)
+		return;
+	call_reply(call, json_pack("{s:o, s:o}", "rollout",
+	    rollout_json(s, world->now_ms(world->ctx)), "last",
+	    s->last.id != 0 ? command_deployment(&s->last) : json_null()));
+}
+
+void
+call_history(struct call *call)
+{
+	const struct command_port *port = call->command->port;
+	const char *service = NULL;
+	json_int_t limit = 20;
+	char **lines = NULL;
+	json_t *list;
+	size_t count;
+
+	if (!call_unpack(call, "{s?s, s?I !}", "service", &service, "limit",
+	    &limit))
+		return;
+	if (limit < 1 || limit > HISTORY_LINES_MAX) {
+		call_bad_parameter(call, "limit");
+		return;
+	}
+	count = port->history(port->ctx, service, (size_t)limit, &lines);
+	list = json_array();
+	for (size_t i = 0; i < count; i++) {
+		(void)json_array_append_new(list, json_loads(lines[i], 0,
+		    NULL));
+		free(lines[i]);
+	}
+	free(lines);
+	call_reply(call, json_pack("{s:o}", "deployments", list));
+}
