@@ -1,0 +1,58 @@
+/*
+ * The crew: the processes of all workers, and what each needs while it runs:
+ * a pidfd in the loop, a notify socket, the readiness pipe.
+ *
+ * A member is made when a worker is started and freed when its process was
+ * reaped; what happens in between is handed on as events.  Before a worker is
+ * reported as ended, what it said last is read, and what its process group left
+ * behind is killed (kill_mode).
+ */
+#ifndef SUPD_CREW_H
+#define SUPD_CREW_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "event.h"
+#include "release.h"
+#include "spawn.h"
+#include "world.h"
+
+struct member;
+
+/* Called for everything that a worker says or does. */
+typedef void (*crew_report)(void *ctx, const struct event *);
+
+/*
+ * `notify_dir` is where the notify sockets are; it exists, and everybody may
+ * enter it.  What a former supd left in it is removed.  0 or -errno.
+ */
+int crew_init(const char *notify_dir, crew_report, void *ctx);
+
+/* Starts a worker.  As world.start, whose text it writes. */
+enum start_result crew_start(const struct start *, struct member **ret_member,
+    pid_t *ret_pid, char *ret_text);
+
+void crew_signal(struct member *, int signal_number);
+void crew_kill(struct member *, enum kill_mode);
+
+/*
+ * Follows another process as the worker's main one.  It must run as the
+ * worker's user and be of its session or a child of ours.  0 or -errno.
+ */
+int crew_adopt(struct member *, pid_t pid);
+
+/*
+ * SIGCHLD came: reaps strangers, which are processes that our workers left to
+ * us (we are their subreaper, or PID 1), and kills those whose worker is gone.
+ * Call after the watches of the turn have run.
+ */
+void crew_sweep(void);
+
+/* A worker's process by its pid, or NULL. */
+struct member *crew_find(pid_t pid);
+
+/* Is there a member whose notify socket has this name? */
+bool crew_has_socket(const char *name);
+
+#endif

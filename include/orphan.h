@@ -1,0 +1,27 @@
+/*
+ * Orphans: processes that outlived the worker they came from.
+ *
+ * supd is a child subreaper, so a process that left its worker's session (a
+ * double fork) becomes our child when its parent ends.  Which worker it came
+ * from is told by the NOTIFY_SOCKET in its environment, whose name belongs to
+ * one incarnation.  If that worker is gone, so must it be, before the slot is
+ * filled again.
+ */
+#ifndef SUPD_ORPHAN_H
+#define SUPD_ORPHAN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Remembers where notify sockets are.  0 or -errno (no /proc: -ENOENT, then
+ * only process groups are cleared). */
+int orphan_init(const char *notify_dir);
+
+/*
+ * Kills each child of ours that no member is, and whose worker is gone.
+ * `is_member` and `has_socket` say so; the number killed is returned.
+ */
+unsigned orphan_kill(bool (*is_member)(pid_t pid),
+    bool (*has_socket)(const char *name));
+
+#endif

@@ -1,0 +1,544 @@
+/*
+ * Members: starting, listening to them, and how they end.
+ *
+ * A member's notify socket is named by kill_mode, service and incarnation
+ * (g3.17), so the name stands for one incarnation for ever.
+ */
+#include "crew.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "listener.h"
+#include "log.h"
+#include "notify.h"
+#include "orphan.h"
+#include "pin.h"
+#include "reactor.h"
+
+enum {
+	BUCKET_COUNT = 1024,            /* of members by pid; a power of two */
+	DATAGRAMS_PER_TURN_MAX = 32,    /* of one worker; the rest comes next */
+	SOCKET_NAME_BYTES = 32,
+};
+
+struct member {
+	struct member *next;            /* in its bucket */
+	struct watch exit_watch, notify_watch, ready_watch;
+	int pidfd, notify_fd, ready_fd; /* -1: none */
+	pid_t pid;
+	pid_t group;                    /* its own session and group */
+	uid_t uid;                      /* it runs as */
+	uint32_t service;
+	struct worker_id id;
+	enum kill_mode kill_mode;
+};
+
+static struct member *buckets[BUCKET_COUNT];
+static char directory[96];
+static crew_report report;
+static void *report_ctx;
+
+static struct member **
+bucket(pid_t pid)
+{
+	return &buckets[(unsigned)pid & (BUCKET_COUNT - 1)];
+}
+
+struct member *
+crew_find(pid_t pid)
+{
+	struct member *m = *bucket(pid);
+
+	while (m != NULL && m->pid != pid)
+		m = m->next;
+	return m;
+}
+
+static void
+enter(struct member *m)
+{
+	m->next = *bucket(m->pid);
+	*bucket(m->pid) = m;
+}
+
+static void
+leave(struct member *m)
+{
+	struct member **link = bucket(m->pid);
+
+	while (*link != m)
+		link = &(*link)->next;
+	*link = m->next;
+}
+
+static void
+socket_name(const struct member *m, char *ret_name)
+{
+	(void)snprintf(ret_name, SOCKET_NAME_BYTES, "%c%u.%u",
+	    m->kill_mode == KILL_MODE_GROUP ? 'g' : 'p', m->service,
+	    m->id.incarnation);
+}
+
+static void
+socket_path(const struct member *m, char *ret_path, size_t size)
+{
+	char name[SOCKET_NAME_BYTES];
+
+	socket_name(m, name);
+	(void)snprintf(ret_path, size, "%s/%s", directory, name);
+}
+
+bool
+crew_has_socket(const char *name)
+{
+	char own[SOCKET_NAME_BYTES];
+
+	for (unsigned i = 0; i < BUCKET_COUNT; i++) {
+		for (struct member *m = buckets[i]; m != NULL; m = m->next) {
+			socket_name(m, own);
+			if (strcmp(own, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_member(pid_t pid)
+{
+	return crew_find(pid) != NULL;
+}
+
+/* Closes everything but the pidfd's process, which must be gone. */
+static void
+free_member(struct member *m)
+{
+	char path[128];
+
+	reactor_unwatch(&m->exit_watch);
+	reactor_unwatch(&m->notify_watch);
+	reactor_unwatch(&m->ready_watch);
+	fd_close(m->pidfd);
+	fd_close(m->ready_fd);
+	if (m->notify_fd >= 0) {
+		fd_close(m->notify_fd);
+		socket_path(m, path, sizeof(path));
+		(void)unlink(path);     /* at worst the next start removes it */
+	}
+	free(m);
+}
+
+/*
+ * What a worker says
+ */
+
+static void
+tell(const struct member *m, enum event_type type, uint64_t value,
+    const char *text)
+{
+	struct event event = {
+		.type = type, .service = m->service, .id = m->id,
+		.value = value, .text = text,
+	};
+
+	report(report_ctx, &event);
+}
+
+static void
+hand_on(const struct member *m, const struct notify_message *n)
+{
+	if (n->has_status)
+		tell(m, EVENT_STATUS, 0, n->status);
+	if (n->has_errno)
+		tell(m, EVENT_ERRNO, (uint64_t)n->error_number, NULL);
+	if (n->has_main_pid)
+		tell(m, EVENT_MAIN_PID, (uint64_t)n->main_pid, NULL);
+	if (n->has_watchdog_usec)
+		tell(m, EVENT_WATCHDOG_MS, (n->watchdog_usec + 999) / 1000,
+		    NULL);
+	if (n->has_extend_usec)
+		tell(m, EVENT_EXTEND_MS, n->extend_usec / 1000, NULL);
+	if (n->reloading)
+		tell(m, EVENT_RELOADING, 0, NULL);
+	if (n->ready)
+		tell(m, EVENT_READY, 0, NULL);
+	if (n->stopping)
+		tell(m, EVENT_STOPPING, 0, NULL);
+	if (n->watchdog)
+		tell(m, EVENT_WATCHDOG, 0, NULL);
+	if (n->watchdog_trigger)
+		tell(m, EVENT_WATCHDOG_TRIGGER, 0, NULL);
+}
+
+static void
+read_notify(struct member *m)
+{
+	struct notify_message message;
+	char why[REASON_BYTES_MAX];
+
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN_MAX; i++) {
+		switch (notify_read(m->notify_fd, &message, why)) {
+		case NOTIFY_NONE:
+			return;
+		case NOTIFY_REFUSED:
+			log_warning("pid %d: a notify message is refused: %s",
+			    m->pid, why);
+			break;
+		case NOTIFY_MESSAGE:
+			if (message.sender_uid != m->uid &&
+			    message.sender_uid != 0 &&
+			    message.sender_uid != geteuid())
+				log_warning("pid %d: a notify message of uid "
+				    "%u is refused: it must come from uid %u",
+				    m->pid, message.sender_uid, m->uid);
+			else
+				hand_on(m, &message);
+		}
+	}
+}
+
+static void
+on_notify(void *ctx, int events)
+{
+	(void)events;
+	read_notify(ctx);
+}
+
+/* The s6 way: a newline on the readiness fd. */
+static void
+on_ready_fd(void *ctx, int events)
+{
+	struct member *m = ctx;
+	char bytes[256];
+	ssize_t size = read(m->ready_fd, bytes, sizeof(bytes));
+
+	(void)events;
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
+		return;
+	reactor_unwatch(&m->ready_watch);
+	fd_clear(&m->ready_fd);
+	if (size > 0)
+		tell(m, EVENT_READY, 0, NULL);
+}
+
+/*
+ * How a worker ends
+ */
+
+static struct exit_status
+take_status(const struct member *m)
+{
+	siginfo_t info = { 0 };
+	struct exit_status exit = { .number = -1 };
+
+	/* A main process that the worker named may be no child of ours. */
+	if (waitid(P_PIDFD, (id_t)m->pidfd, &info, WEXITED | WNOHANG) == 0 &&
+	    info.si_pid != 0) {
+		exit.by_signal = info.si_code != CLD_EXITED;
+		exit.number = info.si_status;
+	}
+	return exit;
+}
+
+static void
+member_ended(struct member *m)
+{
+	struct event event = {
+		.type = EVENT_EXITED, .service = m->service, .id = m->id,
+	};
+
+	if (m->notify_fd >= 0)
+		read_notify(m);
+	/* Before it is reaped: so long the group's number is its own. */
+	if (m->kill_mode == KILL_MODE_GROUP && m->group == m->pid)
+		(void)kill(-m->group, SIGKILL);
+	event.exit = take_status(m);
+	leave(m);
+	free_member(m);
+	(void)orphan_kill(is_member, crew_has_socket);
+	report(report_ctx, &event);
+}
+
+static void
+on_exit_fd(void *ctx, int events)
+{
+	(void)events;
+	member_ended(ctx);
+}
+
+void
+crew_sweep(void)
+{
+	siginfo_t info;
+	struct member *m;
+	bool any = false;
+
+	/* A look first (WNOWAIT): ours are left to their pidfd's status. */
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		    info.si_pid == 0)
+			break;
+		m = crew_find(info.si_pid);
+		if (m != NULL) {
+			member_ended(m);
+			continue;
+		}
+		if (waitid(P_PID, (id_t)info.si_pid, &info,
+		    WEXITED | WNOHANG) < 0)
+			break;
+		any = true;
+	}
+	if (any)        /* one that ended may have left others to us */
+		(void)orphan_kill(is_member, crew_has_socket);
+}
+
+/*
+ * Starting
+ */
+
+static enum start_result
+check_build(const struct start *start, char *ret_text)
+{
+	const struct release *r = start->release;
+	int error = pin_check(r);
+
+	if (error == 0)
+		return START_DONE;
+	if (start->strict) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%.300s was changed after revision %u was pinned "
+		    "(install a build as a new file, with rename)",
+		    r->path, r->revision);
+		return START_FAILED;
+	}
+	log_warning("%s was changed after revision %u was pinned; what starts "
+	    "now may be another build", r->path, r->revision);
+	return START_DONE;
+}
+
+/* The socket and the pipe that a worker speaks through; 0 or -errno. */
+static int
+open_ears(struct member *m, const struct release *r, char *path,
+    size_t path_size, int *ret_write_fd)
+{
+	int ends[2];
+
+	socket_path(m, path, path_size);
+	m->notify_fd = notify_open(path);
+	if (m->notify_fd < 0)
+		return m->notify_fd;
+	m->notify_fd = fd_to_private(m->notify_fd);
+	if (r->spec->ready != READY_FD)
+		return 0;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	m->ready_fd = fd_to_private(ends[0]);
+	*ret_write_fd = fd_to_source(ends[1]);
+	return fcntl(m->ready_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static enum start_result
+explain_failure(const struct start *start, const struct spawn_failure *failure,
+    char *ret_text)
+{
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "cannot %s: %s (%.300s)",
+	    spawn_stage_text(failure->stage), strerror(failure->error),
+	    failure->stage == SPAWN_DIRECTORY ? start->release->directory :
+	    start->release->path);
+	if (failure->stage == SPAWN_EXECUTE && failure->error == ETXTBSY)
+		return START_BUSY;
+	return spawn_refused(failure) ? START_REFUSED : START_FAILED;
+}
+
+static enum start_result
+execute(struct member *m, const struct start *start, char *ret_text)
+{
+	const struct release *r = start->release;
+	int fds[LISTENERS_MAX], write_fd = -1, error;
+	char names[LISTENERS_MAX * (NAME_LENGTH_MAX + 1)] = "", path[128];
+	struct spawn_failure failure = { .stage = SPAWN_NOTIFY };
+	struct process process;
+	struct launch launch = {
+		.release = r, .id = start->id, .listener_fds = fds,
+		.listener_count = r->listener_count,
+		.listener_names = names, .notify_path = path,
+	};
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < r->listener_count; i++) {
+		fds[i] = r->listeners[i]->fd;
+		used += (size_t)snprintf(names + used, sizeof(names) - used,
+		    "%s%s", i == 0 ? "" : ":", r->listeners[i]->spec->name);
+	}
+	error = open_ears(m, r, path, sizeof(path), &write_fd);
+	if (error < 0) {
+		fd_close(write_fd);
+		failure.error = -error;
+		return explain_failure(start, &failure, ret_text);
+	}
+	launch.ready_write_fd = write_fd;
+	error = spawn(&launch, &process, &failure);
+	fd_close(write_fd);
+	if (error < 0)
+		return explain_failure(start, &failure, ret_text);
+	m->pid = m->group = process.pid;
+	m->pidfd = process.pidfd;
+	return START_DONE;
+}
+
+enum start_result
+crew_start(const struct start *start, struct member **ret_member,
+    pid_t *ret_pid, char *ret_text)
+{
+	const struct release *r = start->release;
+	struct member *m = calloc(1, sizeof(*m));
+	enum start_result result = START_REFUSED;
+
+	if (m == NULL) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "no memory for another worker");
+		return START_REFUSED;
+	}
+	m->pidfd = m->notify_fd = m->ready_fd = -1;
+	m->service = start->service;
+	m->id = start->id;
+	m->kill_mode = r->spec->kill_mode;
+	m->uid = r->credentials.change ? r->credentials.uid : geteuid();
+	result = check_build(start, ret_text);
+	if (result == START_DONE)
+		result = execute(m, start, ret_text);
+	if (result != START_DONE) {
+		free_member(m);
+		return result;
+	}
+	enter(m);
+	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, on_exit_fd, m);
+	reactor_watch(&m->notify_watch, m->notify_fd, REACTOR_READ, on_notify,
+	    m);
+	if (m->ready_fd >= 0)
+		reactor_watch(&m->ready_watch, m->ready_fd, REACTOR_READ,
+		    on_ready_fd, m);
+	*ret_member = m;
+	*ret_pid = m->pid;
+	return START_DONE;
+}
+
+void
+crew_signal(struct member *m, int signal_number)
+{
+	/* It may be gone already; its pidfd will say so. */
+	(void)pidfd_send_signal(m->pidfd, signal_number, NULL, 0);
+}
+
+void
+crew_kill(struct member *m, enum kill_mode mode)
+{
+	if (mode == KILL_MODE_GROUP && getpgid(m->pid) == m->group)
+		(void)kill(-m->group, SIGKILL);
+	crew_signal(m, SIGKILL);
+}
+
+/* The parent of a process, as /proc/PID/stat has it; 0: unknown. */
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64], text[512], *p;
+	long size;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
+	if (size <= 0)
+		return 0;
+	text[size] = '\0';
+	p = strrchr(text, ')');         /* the name may hold anything */
+	return p != NULL && strlen(p) > 4 ? (pid_t)strtol(p + 4, NULL, 10) : 0;
+}
+
+/* Who could name any process could have us signal it. */
+static bool
+may_follow(const struct member *m, pid_t pid)
+{
+	struct stat st;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (pid <= 1 || stat(path, &st) < 0 || st.st_uid != m->uid)
+		return false;
+	if (crew_find(pid) != NULL)
+		return false;
+	return getsid(pid) == m->group || parent_of(pid) == getpid();
+}
+
+int
+crew_adopt(struct member *m, pid_t pid)
+{
+	int pidfd;
+
+	if (!may_follow(m, pid))
+		return -EPERM;
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	/* pidfd in hand, the number cannot be somebody else's any more. */
+	if (!may_follow(m, pid)) {
+		(void)close(pidfd);
+		return -EPERM;
+	}
+	reactor_unwatch(&m->exit_watch);
+	fd_close(m->pidfd);
+	leave(m);
+	m->pid = pid;
+	m->pidfd = fd_to_private(pidfd);
+	enter(m);
+	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, on_exit_fd, m);
+	return 0;
+}
+
+static void
+remove_leftovers(void)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] == 'g' || entry->d_name[0] == 'p')
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	(void)closedir(dir);
+}
+
+int
+crew_init(const char *notify_dir, crew_report to, void *ctx)
+{
+	int error;
+
+	/* Room for the names, in sun_path too. */
+	if (strlen(notify_dir) + SOCKET_NAME_BYTES > sizeof(directory))
+		return -ENAMETOOLONG;
+	(void)strcpy(directory, notify_dir);
+	report = to;
+	report_ctx = ctx;
+	remove_leftovers();
+	error = orphan_init(notify_dir);
+	if (error < 0)
+		log_warning("cannot list our children: %s; a process that "
+		    "leaves its worker's process group is not found",
+		    strerror(-error));
+	return 0;
+}

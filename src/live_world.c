@@ -1,0 +1,268 @@
+/*
+ * The engine's requests, carried out.  Each is a line or two over the module
+ * that does it.
+ */
+#include "live.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "crew.h"
+#include "ledger.h"
+#include "listener.h"
+#include "log.h"
+#include "pin.h"
+#include "reactor.h"
+
+static uint64_t
+world_now_ms(void *ctx)
+{
+	(void)ctx;
+	return reactor_now_ms();
+}
+
+static int64_t
+world_clock_s(void *ctx)
+{
+	(void)ctx;
+	return time(NULL);
+}
+
+/* Jitter needs no more than spread: xorshift, seeded once. */
+static uint32_t
+world_random(void *ctx)
+{
+	static uint32_t state;
+
+	(void)ctx;
+	if (state == 0 && getrandom(&state, sizeof(state), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(state))
+		state = (uint32_t)time(NULL);
+	state |= state == 0;
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+static struct config *
+world_read_config(void *ctx, struct config_errors *errors)
+{
+	const struct live *live = ctx;
+
+	return config_read(live->config_path, errors);
+}
+
+static struct release *
+world_pin(void *ctx, struct spec *spec, char *ret_text)
+{
+	(void)ctx;
+	return pin_release(spec, ret_text);
+}
+
+static void
+let_listeners_go(struct release *release)
+{
+	while (release->listener_count > 0)
+		listener_unref(release->listeners[--release->listener_count]);
+}
+
+static struct release *
+world_clone(void *ctx, const struct release *release, char *ret_text)
+{
+	struct release *clone = pin_clone(release, ret_text);
+
+	(void)ctx;
+	if (clone == NULL)
+		return NULL;
+	clone->listener_count = release->listener_count;
+	for (uint32_t i = 0; i < release->listener_count; i++)
+		clone->listeners[i] = listener_ref(release->listeners[i]);
+	return clone;
+}
+
+static void
+check_backlog(const struct listener *l)
+{
+	if (l->backlog_granted < l->spec->backlog)
+		log_warning("listener %s: backlog %u was asked for, the kernel "
+		    "granted %u (/proc/sys/net/core/somaxconn)", l->spec->name,
+		    l->spec->backlog, l->backlog_granted);
+}
+
+static int
+world_bind(void *ctx, struct release *release, char *ret_text)
+{
+	const struct spec *spec = release->spec;
+	struct listener *l;
+
+	(void)ctx;
+	for (size_t i = 0; i < spec->socket_count; i++) {
+		l = listener_find(&spec->sockets[i]);
+		if (l != NULL) {
+			(void)listener_ref(l);
+		} else {
+			l = listener_open(&spec->sockets[i], ret_text);
+			if (l == NULL) {
+				let_listeners_go(release);
+				return -1;
+			}
+			check_backlog(l);
+		}
+		release->listeners[release->listener_count++] = l;
+	}
+	return 0;
+}
+
+static void
+world_unpin(void *ctx, struct release *release)
+{
+	(void)ctx;
+	let_listeners_go(release);
+	pin_release_free(release);
+}
+
+static void
+world_adjust(void *ctx, struct release *release, const struct spec *spec)
+{
+	int error;
+
+	(void)ctx;
+	for (uint32_t i = 0; i < release->listener_count; i++) {
+		struct listener *l = release->listeners[i];
+
+		error = listener_adjust(l, &spec->sockets[i]);
+		if (error < 0)
+			log_warning("listener %s: cannot take over its new "
+			    "settings: %s; it serves on with the old ones",
+			    l->spec->name, strerror(-error));
+		else
+			check_backlog(l);
+	}
+}
+
+static enum start_result
+world_start(void *ctx, const struct start *start, void **ret_process,
+    pid_t *ret_pid, char *ret_text)
+{
+	struct member *member;
+	enum start_result result = crew_start(start, &member, ret_pid,
+	    ret_text);
+
+	(void)ctx;
+	if (result == START_DONE)
+		*ret_process = member;
+	return result;
+}
+
+static void
+world_signal(void *ctx, void *process, int signal_number)
+{
+	(void)ctx;
+	crew_signal(process, signal_number);
+}
+
+static void
+world_kill(void *ctx, void *process, enum kill_mode mode)
+{
+	(void)ctx;
+	crew_kill(process, mode);
+}
+
+static int
+world_adopt(void *ctx, void *process, pid_t pid)
+{
+	(void)ctx;
+	return crew_adopt(process, pid);
+}
+
+static void
+world_arm(void *ctx, uint64_t deadline_ms)
+{
+	(void)ctx;
+	reactor_arm(deadline_ms);
+}
+
+static struct past
+world_recall(void *ctx, const char *service)
+{
+	struct past past = { 0 };
+
+	(void)ctx;
+	ledger_past(service, &past.revision_last, &past.revision_good,
+	    &past.fingerprint_good);
+	return past;
+}
+
+static void
+world_record(void *ctx, const struct deployment *d)
+{
+	char *json = command_deployment_json(d);
+
+	(void)ctx;
+	if (json == NULL) {
+		log_error("%s: no memory to write the rollout of revision %u "
+		    "to the ledger", d->service, d->revision);
+		return;
+	}
+	ledger_append(json);
+	free(json);
+	if (ledger_error() != NULL)
+		log_error("ledger: %s", ledger_error());
+}
+
+static void
+write_log(const struct notice *n)
+{
+	void (*log)(const char *, ...)
+	    __attribute__((format(printf, 1, 2))) =
+	    n->level == NOTICE_ERROR ? log_error :
+	    n->level == NOTICE_WARNING ? log_warning : log_notice;
+
+	if (n->service == NULL)
+		log("%s", n->text);
+	else if (n->id.incarnation == 0)
+		log("%s: %s", n->service, n->text);
+	else
+		log("%s/%u: pid=%d revision=%u %s", n->service, n->id.slot,
+		    n->pid, n->revision, n->text);
+}
+
+static void
+world_publish(void *ctx, const struct notice *notice)
+{
+	const struct live *live = ctx;
+	struct timespec now;
+
+	write_log(notice);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	command_notice(live->command, notice,
+	    (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+}
+
+void
+live_world_init(struct live *live)
+{
+	live->world = (struct world){
+		.ctx = live,
+		.now_ms = world_now_ms,
+		.clock_s = world_clock_s,
+		.random = world_random,
+		.read_config = world_read_config,
+		.pin = world_pin,
+		.clone = world_clone,
+		.bind = world_bind,
+		.unpin = world_unpin,
+		.adjust = world_adjust,
+		.start = world_start,
+		.signal = world_signal,
+		.kill = world_kill,
+		.adopt = world_adopt,
+		.arm = world_arm,
+		.recall = world_recall,
+		.record = world_record,
+		.publish = world_publish,
+	};
+}
