@@ -1,0 +1,286 @@
+/*
+ * The options of supctl: one table, of which each verb takes some.
+ *
+ * getopt_long does the work; what it finds wrong is said in our words, with
+ * what is allowed instead.  Values are checked here, before a supervisor is
+ * asked.
+ */
+#include "supctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct row {
+	enum option_bit option;
+	const char *name;       /* of the long form, or NULL */
+	char letter;            /* of the short one, or 0 */
+	const char *argument;   /* NULL: takes none */
+};
+
+static const struct row rows[] = {
+	{ OPTION_CONFIG, NULL, 'c', "FILE" },
+	{ OPTION_SOCKET, "socket", 0, "PATH" },
+	{ OPTION_HELP, "help", 0, NULL },
+	{ OPTION_ABOUT, "version", 0, NULL },
+	{ OPTION_JSON, "json", 0, NULL },
+	{ OPTION_WATCH, "watch", 0, NULL },
+	{ OPTION_VERSION, "version", 0, "V" },
+	{ OPTION_COMMIT_TIME, "commit-time", 0, "T" },
+	{ OPTION_PLAN, "plan", 0, NULL },
+	{ OPTION_IF_CHANGED, "if-changed", 0, NULL },
+	{ OPTION_FORCE, "force", 0, NULL },
+	{ OPTION_NO_WAIT, "no-wait", 0, NULL },
+	{ OPTION_LIMIT, NULL, 'n', "N" },
+	{ OPTION_FOLLOW, NULL, 'f', NULL },
+};
+enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
+
+/* What getopt_long returns for the long form of row 0. */
+enum { FIRST_LONG = 256 };
+
+/* +HH:MM, +HHMM, Z; 0 or -EINVAL. */
+static int
+parse_zone(const char *text, int64_t *ret_offset_s)
+{
+	int hours, minutes, used = 0;
+
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
+		*ret_offset_s = 0;
+		return 0;
+	}
+	if ((text[0] != '+' && text[0] != '-') ||
+	    (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
+	    sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
+	    text[1 + used] != '\0' || hours < 0 || hours > 14 ||
+	    minutes < 0 || minutes > 59)
+		return -EINVAL;
+	*ret_offset_s = (hours * 60 + minutes) * 60;
+	if (text[0] == '-')
+		*ret_offset_s = -*ret_offset_s;
+	return 0;
+}
+
+/* Seconds since 1970, or ISO 8601: a date, or one with a time, and with a zone
+ * or in the local one. */
+static int
+parse_time(const char *text, int64_t *ret_time_s)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	int64_t time_s, offset_s;
+	const char *rest;
+	char *end;
+
+	errno = 0;
+	time_s = strtoll(text, &end, 10);
+	if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0') {
+		*ret_time_s = time_s;
+		return time_s > 0 ? 0 : -EINVAL;
+	}
+	rest = strptime(text, "%Y-%m-%d", &tm);
+	if (rest != NULL && (*rest == 'T' || *rest == ' '))
+		rest = strptime(rest + 1, "%H:%M:%S", &tm);
+	if (rest == NULL)
+		return -EINVAL;
+	if (*rest == ' ')
+		rest++;                 /* as in git's %ci */
+	if (*rest == '\0')
+		time_s = mktime(&tm);
+	else if (parse_zone(rest, &offset_s) == 0)
+		time_s = timegm(&tm) - offset_s;
+	else
+		return -EINVAL;
+	if (time_s <= 0)
+		return -EINVAL;
+	*ret_time_s = time_s;
+	return 0;
+}
+
+static int
+set_commit_time(struct supctl *ctl, const char *text)
+{
+	if (parse_time(text, &ctl->commit_time_s) == 0)
+		return SUPCTL_DONE;
+	complain("--commit-time: \"%s\" is no time: give seconds since 1970 "
+	    "or ISO 8601, as 2024-05-01T12:00:00Z", text);
+	return SUPCTL_USAGE;
+}
+
+static int
+set_limit(struct supctl *ctl, const char *text)
+{
+	char *end;
+	unsigned long limit = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || limit < 1 ||
+	    limit > HISTORY_LINES_MAX) {
+		complain("-n: \"%s\" is no number from 1 to %d", text,
+		    HISTORY_LINES_MAX);
+		return SUPCTL_USAGE;
+	}
+	ctl->limit = (uint32_t)limit;
+	return SUPCTL_DONE;
+}
+
+static int
+set_version(struct supctl *ctl, const char *text)
+{
+	if (text[0] == '\0' || strlen(text) > VERSION_BYTES_MAX) {
+		complain("--version: a version has 1 to %d bytes, not %zu",
+		    VERSION_BYTES_MAX, strlen(text));
+		return SUPCTL_USAGE;
+	}
+	ctl->version = text;
+	return SUPCTL_DONE;
+}
+
+static int
+set_option(struct supctl *ctl, enum option_bit option, const char *argument)
+{
+	switch (option) {
+	case OPTION_CONFIG:
+		ctl->config_path = argument;
+		break;
+	case OPTION_SOCKET:
+		ctl->socket_path = argument;
+		break;
+	case OPTION_HELP:
+		ctl->help = true;
+		break;
+	case OPTION_ABOUT:
+		ctl->about = true;
+		break;
+	case OPTION_JSON:
+		ctl->json = true;
+		break;
+	case OPTION_WATCH:
+		ctl->watch = true;
+		break;
+	case OPTION_VERSION:
+		return set_version(ctl, argument);
+	case OPTION_COMMIT_TIME:
+		return set_commit_time(ctl, argument);
+	case OPTION_PLAN:
+		ctl->plan = true;
+		break;
+	case OPTION_IF_CHANGED:
+		ctl->if_changed = true;
+		break;
+	case OPTION_FORCE:
+		ctl->force = true;
+		break;
+	case OPTION_NO_WAIT:
+		ctl->no_wait = true;
+		break;
+	case OPTION_LIMIT:
+		return set_limit(ctl, argument);
+	case OPTION_FOLLOW:
+		ctl->follow = true;
+		break;
+	}
+	return SUPCTL_DONE;
+}
+
+/* The tables that getopt_long wants, of the options in `allowed`. */
+struct getopt_tables {
+	char letters[2 + 2 * ROW_COUNT + 1];
+	struct option long_options[ROW_COUNT + 1];
+};
+
+static void
+build_tables(struct getopt_tables *tables, unsigned allowed, bool in_order)
+{
+	char *letter = tables->letters;
+	size_t count = 0;
+
+	memset(tables, 0, sizeof(*tables));
+	if (in_order)
+		*letter++ = '+';
+	*letter++ = ':';
+	for (int i = 0; i < ROW_COUNT; i++) {
+		if (!(allowed & rows[i].option))
+			continue;
+		if (rows[i].letter != 0)
+			*letter++ = rows[i].letter;
+		if (rows[i].letter != 0 && rows[i].argument != NULL)
+			*letter++ = ':';
+		if (rows[i].name == NULL)
+			continue;
+		tables->long_options[count++] = (struct option){
+			.name = rows[i].name, .val = FIRST_LONG + i,
+			.has_arg = rows[i].argument != NULL };
+	}
+}
+
+static const struct row *
+find_row(int value, unsigned allowed)
+{
+	if (value >= FIRST_LONG && value < FIRST_LONG + ROW_COUNT)
+		return &rows[value - FIRST_LONG];
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if ((allowed & rows[i].option) && rows[i].letter != 0 &&
+		    rows[i].letter == value)
+			return &rows[i];
+	return NULL;
+}
+
+static int
+refuse(const struct supctl *ctl, int problem, char **argv, unsigned allowed)
+{
+	const struct row *row = find_row(optopt, allowed);
+	const char *verb = ctl->verb != NULL ? ctl->verb : "";
+	const char *colon = ctl->verb != NULL ? ": " : "";
+	char list[256] = "";
+
+	if (problem == ':' && row != NULL) {
+		complain("%s%s%s needs %s", verb, colon, argv[optind - 1],
+		    row->argument);
+		return SUPCTL_USAGE;
+	}
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		size_t used = strlen(list);
+
+		if (!(allowed & rows[i].option))
+			continue;
+		if (rows[i].name != NULL)
+			snprintf(list + used, sizeof(list) - used, "%s--%s",
+			    used > 0 ? ", " : "", rows[i].name);
+		else
+			snprintf(list + used, sizeof(list) - used, "%s-%c",
+			    used > 0 ? ", " : "", rows[i].letter);
+	}
+	if (optopt > 0 && optopt < FIRST_LONG)
+		complain("%s%sno option -%c (there are: %s)", verb, colon,
+		    optopt, list);
+	else
+		complain("%s%sno option %s (there are: %s)", verb, colon,
+		    argv[optind - 1], list);
+	return SUPCTL_USAGE;
+}
+
+int
+options_parse(struct supctl *ctl, int argc, char **argv, unsigned allowed,
+    bool in_order)
+{
+	struct getopt_tables tables;
+	int value, code = SUPCTL_DONE;
+
+	build_tables(&tables, allowed, in_order);
+	opterr = 0;
+	optind = 0;             /* begin anew: we are called twice */
+	while (code == SUPCTL_DONE) {
+		const struct row *row;
+
+		optopt = 0;
+		value = getopt_long(argc, argv, tables.letters,
+		    tables.long_options, NULL);
+		if (value == -1)
+			break;
+		row = find_row(value, allowed);
+		code = row != NULL ? set_option(ctl, row->option, optarg) :
+		    refuse(ctl, value, argv, allowed);
+	}
+	return code;
+}
