@@ -1,0 +1,221 @@
+/*
+ * The explorer: every interleaving of events for small services.
+ *
+ * For each scenario (how many workers, how they are rolled, from where) it
+ * visits all states that a rollout and what comes after it can reach, with a
+ * bounded number of faults and orders on each path, and checks the invariants
+ * of invariants.h at every tick.  Prints TAP, one line a scenario, with the
+ * number of states and transitions.
+ *
+ *   explore [--quick | --deep] [--first] [SCENARIO]
+ *
+ * --quick takes the small scenarios only, --deep allows more faults and lets
+ * time stop at every millisecond; --first stops at the first broken invariant;
+ * SCENARIO is the number of a single one.
+ */
+#include "explore.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum depth { DEPTH_QUICK, DEPTH_USUAL, DEPTH_DEEP };
+
+struct run {
+	enum depth depth;
+	uint32_t only;          /* 0: all */
+	bool first;             /* stop at the first broken one */
+	uint32_t number;
+	uint32_t failed_count;
+	struct totals totals;
+};
+
+static const struct pace {
+	uint32_t surge, unavailable;
+} paces[] = {
+	{ 1, 0 }, { 0, 1 }, { 1, 1 }, { 2, 0 }, { 0, 2 },
+};
+
+/*
+ * What is searched, and how far.  More workers have more interleavings, so
+ * fewer faults fit into the time.
+ */
+static const struct group {
+	enum depth depth;
+	uint32_t workers;
+	enum origin origin;
+	enum restart restart;
+	uint8_t fault_count;
+	uint8_t order_count;
+	bool pairs;
+	bool impatient;         /* the progress deadline comes soon */
+} groups[] = {
+	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, false },
+	{ DEPTH_QUICK, 1, ORIGIN_COLD, RESTART_ALWAYS, 1, 1, true, false },
+	{ DEPTH_QUICK, 1, ORIGIN_FIRST, RESTART_ALWAYS, 2, 1, true, false },
+	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ON_FAILURE, 2, 0, false, false },
+	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_NEVER, 2, 0, false, false },
+	{ DEPTH_QUICK, 2, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
+	{ DEPTH_QUICK, 4, ORIGIN_READY, RESTART_ALWAYS, 1, 0, false, false },
+	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
+	{ DEPTH_QUICK, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, true },
+
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ALWAYS, 3, 1, true, false },
+	{ DEPTH_USUAL, 1, ORIGIN_COLD, RESTART_ALWAYS, 2, 1, true, false },
+	{ DEPTH_USUAL, 1, ORIGIN_FIRST, RESTART_ALWAYS, 3, 1, true, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ON_FAILURE, 3, 1, false, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_NEVER, 3, 1, false, false },
+	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, true, false },
+	{ DEPTH_USUAL, 2, ORIGIN_COLD, RESTART_ALWAYS, 1, 1, false, false },
+	{ DEPTH_USUAL, 2, ORIGIN_FIRST, RESTART_ALWAYS, 2, 1, false, false },
+	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ON_FAILURE, 2, 0, false, false },
+	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_NEVER, 2, 0, false, false },
+	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 1, 0, true, false },
+	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
+	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, false },
+
+	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
+	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 1, 0, false, true },
+
+	{ DEPTH_DEEP, 1, ORIGIN_READY, RESTART_ALWAYS, 4, 1, true, false },
+	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_ALWAYS, 3, 1, false, false },
+	{ DEPTH_DEEP, 2, ORIGIN_COLD, RESTART_ALWAYS, 2, 1, false, false },
+	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_ON_FAILURE, 2, 1, false, false },
+	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_NEVER, 2, 1, false, false },
+	{ DEPTH_DEEP, 4, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
+	{ DEPTH_DEEP, 4, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, false },
+};
+
+#define X(UPPER, text) text,
+static const char *const origin_names[] = { ORIGINS(X) };
+#undef X
+
+static const char *const restart_names[] = {
+	[RESTART_ALWAYS] = "always",
+	[RESTART_ON_FAILURE] = "on-failure",
+	[RESTART_NEVER] = "never",
+};
+
+static void
+print_result(const struct run *run, const struct scenario *s, bool good,
+    const struct totals *totals)
+{
+	const struct policy *p = &s->policy;
+
+	printf("%sok %" PRIu32 " - workers %" PRIu32 " surge %" PRIu32
+	    " unavailable %" PRIu32 " min_ready %" PRIu64 " on_failure %s"
+	    " restart %s from %s faults %u orders %u: %" PRIu64 " states, %"
+	    PRIu64 " transitions, rest within %" PRIu64 " ms\n",
+	    good ? "" : "not ", run->number, p->workers, p->surge,
+	    p->unavailable, p->min_ready_ms,
+	    p->on_failure == ON_FAILURE_PAUSE ? "pause" : "rollback",
+	    restart_names[p->restart], origin_names[s->origin],
+	    s->fault_count, s->order_count, totals->state_count,
+	    totals->transition_count, totals->longest_ms);
+	(void)fflush(stdout);
+}
+
+static void
+explore(struct run *run, const struct scenario *scenario)
+{
+	struct totals totals;
+	bool good;
+
+	if (run->first && run->failed_count != 0)
+		return;
+	run->number++;
+	if (run->only != 0 && run->only != run->number)
+		return;
+	good = search_run(scenario, &totals);
+	print_result(run, scenario, good, &totals);
+	run->failed_count += !good;
+	run->totals.state_count += totals.state_count;
+	run->totals.transition_count += totals.transition_count;
+}
+
+static struct policy
+policy_for(uint32_t workers, const struct pace *pace)
+{
+	return (struct policy){
+		.workers = workers,
+		.surge = pace->surge, .unavailable = pace->unavailable,
+		.ready_timeout_ms = 3, .drain_timeout_ms = 2,
+		.progress_deadline_ms = 10,
+		.backoff_min_ms = 1, .backoff_max_ms = 2,
+	};
+}
+
+static void
+explore_group(struct run *run, const struct group *group,
+    const struct pace *pace)
+{
+	struct scenario s = {
+		.policy = policy_for(group->workers, pace),
+		.origin = group->origin,
+		.fault_count = group->fault_count,
+		.order_count = group->order_count,
+		.pairs = group->pairs,
+		.every_ms = run->depth == DEPTH_DEEP,
+		.excused = group->impatient,
+	};
+
+	s.policy.restart = group->restart;
+	if (group->impatient)
+		s.policy.progress_deadline_ms = 2;
+	for (unsigned variant = 0; variant < 4; variant++) {
+		s.policy.min_ready_ms = variant & 1;
+		s.settled = variant & 1;
+		s.policy.on_failure = variant & 2 ? ON_FAILURE_PAUSE :
+		    ON_FAILURE_ROLLBACK;
+		explore(run, &s);
+	}
+}
+
+static void
+explore_all(struct run *run)
+{
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+		if (groups[i].depth > run->depth)
+			continue;
+		for (size_t k = 0; k < sizeof(paces) / sizeof(*paces); k++)
+			if (paces[k].surge <= groups[i].workers &&
+			    paces[k].unavailable <= groups[i].workers)
+				explore_group(run, &groups[i], &paces[k]);
+	}
+}
+
+static int
+usage(void)
+{
+	(void)fprintf(stderr, "usage: explore [--quick | --deep] [--first]"
+	    " [SCENARIO]\n");
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct run run = { .depth = DEPTH_USUAL };
+	struct timespec begin, end;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0)
+			run.depth = DEPTH_QUICK;
+		else if (strcmp(argv[i], "--deep") == 0)
+			run.depth = DEPTH_DEEP;
+		else if (strcmp(argv[i], "--first") == 0)
+			run.first = true;
+		else if ((run.only = (uint32_t)strtoul(argv[i], NULL, 10)) == 0)
+			return usage();
+	}
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+	explore_all(&run);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+	printf("1..%" PRIu32 "\n", run.only != 0 ? 1 : run.number);
+	printf("# %" PRIu64 " states, %" PRIu64 " transitions, %ld s\n",
+	    run.totals.state_count, run.totals.transition_count,
+	    (long)(end.tv_sec - begin.tv_sec));
+	return run.failed_count != 0;
+}

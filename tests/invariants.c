@@ -1,0 +1,371 @@
+/*
+ * What can be asked of the copy, and what must be true of what a tick leaves
+ * behind: nobody is overdue, nobody who could start is missing, nothing waits
+ * without a deadline, and the plan's actions explain every change.
+ */
+#include "invariants_check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool
+check_fails(struct check *c, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(c->inv->broken, sizeof(c->inv->broken), format, args);
+	va_end(args);
+	return false;
+}
+
+bool
+check_has_two_releases(const struct check *c)
+{
+	return c->rollout->phase == ROLLOUT_CLIMB ||
+	    c->rollout->phase == ROLLOUT_PAUSED;
+}
+
+bool
+check_is_available(const struct check *c, const struct worker *w)
+{
+	if (w == NULL || w->state != WORKER_READY)
+		return false;
+	return c->rollout->phase != ROLLOUT_CLIMB ||
+	    w->revision != c->rollout->candidate ||
+	    c->now_ms - w->ready_ms >= c->policy->min_ready_ms;
+}
+
+uint32_t
+check_count_available(const struct check *c)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		count += check_is_available(c, &c->fleet->workers[i]);
+	return count;
+}
+
+struct worker *
+check_live_in(const struct fleet *fleet, uint32_t slot, uint32_t revision)
+{
+	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
+		struct worker *w = &fleet->workers[i];
+
+		if (worker_is_live(w) && w->id.slot == slot &&
+		    w->revision == revision)
+			return w;
+	}
+	return NULL;
+}
+
+struct worker *
+check_self_stopping_in(const struct fleet *fleet, uint32_t slot, uint32_t revision)
+{
+	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
+		struct worker *w = &fleet->workers[i];
+
+		if (w->state != WORKER_GONE && !worker_is_live(w) &&
+		    w->ending == ENDING_NONE && w->id.slot == slot &&
+		    w->revision == revision)
+			return w;
+	}
+	return NULL;
+}
+
+const struct place *
+check_place_in_charge(const struct check *c, uint32_t slot)
+{
+	if (check_has_two_releases(c) && c->fleet->slots[slot].handed_over)
+		return &c->fleet->slots[slot].candidate;
+	return c->rollout->stable != 0 ? &c->fleet->slots[slot].stable : NULL;
+}
+
+uint32_t
+check_revision_in_charge(const struct check *c, uint32_t slot)
+{
+	if (check_has_two_releases(c) && c->fleet->slots[slot].handed_over)
+		return c->rollout->candidate;
+	return c->rollout->stable;
+}
+
+uint32_t
+check_floor(const struct check *c)
+{
+	uint32_t wanted = 0;
+
+	for (uint32_t i = 0; i < c->policy->workers; i++) {
+		const struct place *place = check_place_in_charge(c, i);
+
+		wanted += place != NULL && !place->finished;
+	}
+	return wanted > c->policy->unavailable ?
+	    wanted - c->policy->unavailable : 0;
+}
+
+uint32_t
+check_ceiling(const struct check *c)
+{
+	return c->policy->workers + c->policy->surge;
+}
+
+uint32_t
+check_asked_by(const struct check *c, uint32_t step)
+{
+	uint32_t size = c->policy->surge + c->policy->unavailable;
+	uint64_t asked = (uint64_t)(step + 1) * (size != 0 ? size : 1);
+
+	return asked < c->policy->workers ? (uint32_t)asked :
+	    c->policy->workers;
+}
+
+bool
+check_is_owed(const struct check *c, uint32_t slot)
+{
+	const struct place *place = check_place_in_charge(c, slot);
+	uint32_t revision = check_revision_in_charge(c, slot);
+
+	return place != NULL && !place->finished &&
+	    place->backoff.not_before_ms <= c->now_ms &&
+	    check_live_in(c->fleet, slot, revision) == NULL &&
+	    check_self_stopping_in(c->fleet, slot, revision) == NULL;
+}
+
+static bool
+is_crowded(const struct fleet *fleet, const struct rollout *r)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
+		const struct worker *w = &fleet->workers[i];
+		bool first = w->state != WORKER_GONE &&
+		    w->revision != r->stable && w->revision != r->candidate;
+
+		for (uint32_t k = 0; k < i && first; k++)
+			first = fleet->workers[k].state == WORKER_GONE ||
+			    fleet->workers[k].revision != w->revision;
+		count += first;
+	}
+	return count >= DRAINING_RELEASES_MAX;
+}
+
+/*
+ * What a tick leaves behind
+ */
+
+/* Every change of a worker was an action, and every action was done. */
+static bool
+check_is_played(struct check *c)
+{
+	const struct rollout *r = c->rollout;
+
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++) {
+		const struct worker *played = &c->fleet->workers[i];
+		const struct worker *w = &c->fleet_left->workers[i];
+
+		if (played->state != w->state ||
+		    (w->state != WORKER_GONE &&
+		    (played->id.incarnation != w->id.incarnation ||
+		    played->id.slot != w->id.slot ||
+		    played->revision != w->revision ||
+		    played->ending != w->ending)))
+			return check_fails(c, "played: record %" PRIu32 " is %s,"
+			    " by the plan it is %s", i,
+			    worker_state_name(w->state),
+			    worker_state_name(played->state));
+	}
+	if (c->left->phase != r->phase || c->left->stable != r->stable ||
+	    c->left->candidate != r->candidate || c->left->step > r->step)
+		return check_fails(c, "played: the rollout is %s, by the plan"
+		    " it is %s", rollout_phase_name(c->left->phase),
+		    rollout_phase_name(r->phase));
+	return true;
+}
+
+static bool
+check_hand_over(struct check *c, uint32_t slot)
+{
+	const struct slot *before = &c->fleet->slots[slot];
+	const struct slot *left = &c->fleet_left->slots[slot];
+	const struct worker *candidate;
+
+	if (left->handed_over && !check_has_two_releases(c) &&
+	    c->rollout->phase != ROLLOUT_ROLLBACK)
+		return check_fails(c, "hand-over: slot %" PRIu32 " is handed"
+		    " over without a rollout", slot);
+	if (!left->handed_over || before->handed_over)
+		return true;
+	candidate = check_live_in(c->fleet, slot, c->rollout->candidate);
+	if (check_live_in(c->fleet, slot, c->rollout->stable) != NULL)
+		return check_fails(c, "hand-over: slot %" PRIu32 " has a worker"
+		    " of stable still", slot);
+	if (candidate != NULL && !check_is_available(c, candidate))
+		return check_fails(c, "hand-over: slot %" PRIu32 "'s candidate"
+		    " is not ready for min_ready", slot);
+	return true;
+}
+
+static bool
+check_worker(struct check *c, const struct worker *w)
+{
+	if (w->state == WORKER_GONE)
+		return true;
+	if (w->deadline_ms <= c->now_ms)
+		return check_fails(c, "patience: a worker is %s beyond its"
+		    " deadline", worker_state_name(w->state));
+	if (c->plan->deadline_ms > w->deadline_ms)
+		return check_fails(c, "deadline: a worker that is %s has an"
+		    " earlier one", worker_state_name(w->state));
+	if (w->state == WORKER_STARTING &&
+	    c->plan->deadline_ms > w->alive_at_ms)
+		return check_fails(c, "deadline: a worker is ready earlier");
+	if (w->state != WORKER_READY && w->deadline_ms == NEVER_MS)
+		return check_fails(c, "patience: a worker is %s for ever",
+		    worker_state_name(w->state));
+	if (worker_is_live(w) && w->ending != ENDING_NONE)
+		return check_fails(c, "ending: a worker that was told to stop"
+		    " is %s", worker_state_name(w->state));
+	return true;
+}
+
+/* Whoever is missing has started, or will when there is room or it is time. */
+static bool
+check_supply(struct check *c)
+{
+	struct fleet_count count = fleet_count(c->fleet);
+
+	if (count.live >= check_ceiling(c) || count.free == 0)
+		return true;
+	for (uint32_t i = 0; i < c->policy->workers; i++) {
+		const struct place *place = check_place_in_charge(c, i);
+		uint32_t revision = check_revision_in_charge(c, i);
+
+		if (revision == c->rollout->candidate && c->crowded)
+			continue;
+		if (check_is_owed(c, i))
+			return check_fails(c, "replace: slot %" PRIu32 " lacks"
+			    " its own release %" PRIu32, i, revision);
+		if (place != NULL && !place->finished &&
+		    check_live_in(c->fleet, i, revision) == NULL &&
+		    place->backoff.not_before_ms > c->now_ms &&
+		    place->backoff.not_before_ms < c->plan->deadline_ms)
+			return check_fails(c, "deadline: slot %" PRIu32 "'s"
+			    " backoff ends earlier", i);
+	}
+	return true;
+}
+
+static bool
+check_rollout_waits(struct check *c)
+{
+	const struct rollout *r = c->left;
+
+	if (r->phase != ROLLOUT_CLIMB && r->phase != ROLLOUT_ROLLBACK)
+		return true;
+	if (c->plan->deadline_ms == NEVER_MS)
+		return check_fails(c, "wedge: %s without a deadline",
+		    rollout_phase_name(r->phase));
+	if (c->plan->deadline_ms >
+	    r->progress_ms + c->policy->progress_deadline_ms)
+		return check_fails(c, "deadline: progress_deadline is earlier");
+	if (r->phase == ROLLOUT_CLIMB && r->recall != FAULT_NONE)
+		return check_fails(c, "recall: nobody listens");
+	if (r->phase == ROLLOUT_CLIMB && r->fault != FAULT_NONE)
+		return check_fails(c, "fault: the rollout goes on after one");
+	return true;
+}
+
+/* Who only has to stay alive becomes ready without an action. */
+static void
+become_ready(struct check *c)
+{
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++) {
+		struct worker *w = &c->fleet->workers[i];
+
+		if (w->state == WORKER_STARTING && w->alive_at_ms <= c->now_ms)
+			worker_step(w, WORKER_EVENT_SAID_READY, c->policy,
+			    c->now_ms);
+	}
+}
+
+static bool
+check_left(struct check *c)
+{
+	if (!check_is_played(c))
+		return false;
+	for (uint32_t i = 0; i < c->fleet->slot_capacity; i++) {
+		if (!check_hand_over(c, i))
+			return false;
+		c->fleet->slots[i] = c->fleet_left->slots[i];
+	}
+	/* one that has more to do at once is asked again before it is judged */
+	if (c->plan->deadline_ms <= c->now_ms)
+		return true;
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		if (!check_worker(c, &c->fleet_left->workers[i]))
+			return false;
+	return check_supply(c) && check_rollout_waits(c);
+}
+
+void
+invariants_before(struct invariants *inv, const struct rollout *r,
+    const struct fleet *fleet)
+{
+	inv->rollout = *r;
+	inv->fleet.incarnation_last = fleet->incarnation_last;
+	memcpy(inv->fleet.slots, fleet->slots,
+	    fleet->slot_capacity * sizeof(*fleet->slots));
+	memcpy(inv->fleet.workers, fleet->workers,
+	    fleet->worker_capacity * sizeof(*fleet->workers));
+}
+
+bool
+invariants_after(struct invariants *inv, const struct rollout *r,
+    const struct fleet *fleet, const struct policy *policy, uint64_t now_ms,
+    const struct plan *plan)
+{
+	struct check c = {
+		.inv = inv, .rollout = &inv->rollout, .fleet = &inv->fleet,
+		.left = r, .fleet_left = fleet, .policy = policy,
+		.plan = plan, .now_ms = now_ms,
+	};
+
+	c.crowded = is_crowded(fleet, &inv->rollout);
+	become_ready(&c);
+	for (uint32_t i = 0; i < plan->action_count; i++)
+		if (!check_action(&c, &plan->actions[i]))
+			return false;
+	return check_left(&c);
+}
+
+bool
+invariants_at_rest(struct invariants *inv, const struct rollout *r,
+    const struct fleet *fleet, const struct policy *policy)
+{
+	struct check c = { .inv = inv, .rollout = &inv->rollout,
+		.fleet = &inv->fleet, .policy = policy };
+	uint32_t wanted = 0;
+
+	invariants_before(inv, r, fleet);
+	if (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
+		return check_fails(&c, "rest: %s for ever",
+		    rollout_phase_name(r->phase));
+	for (uint32_t i = 0; i < policy->workers; i++) {
+		const struct place *place = check_place_in_charge(&c, i);
+		const struct worker *w = check_live_in(fleet, i,
+		    check_revision_in_charge(&c, i));
+
+		if (place == NULL || place->finished)
+			continue;
+		wanted++;
+		if (w == NULL || w->state != WORKER_READY)
+			return check_fails(&c, "rest: slot %" PRIu32
+			    " is not filled", i);
+	}
+	if (fleet_count(fleet).live != wanted)
+		return check_fails(&c, "rest: %" PRIu32 " live workers for"
+		    " %" PRIu32 " places", fleet_count(fleet).live, wanted);
+	return true;
+}

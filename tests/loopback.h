@@ -1,0 +1,37 @@
+/*
+ * Addresses of the test programs: 127.x.y.z:PORT, [::1]:PORT, unix:PATH.
+ *
+ * Loopback only.  A load generator that can be pointed at somebody else's
+ * machine by a typing mistake is a weapon, so there is no way to say such an
+ * address, and no name is ever resolved.
+ */
+#ifndef TESTS_LOOPBACK_H
+#define TESTS_LOOPBACK_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum { LOOPBACK_TEXT_MAX = 128 };
+
+struct loopback {
+	struct sockaddr_storage address;
+	socklen_t length_bytes;
+};
+
+/* 0, -EINVAL (no such form), or -EPERM (an address that is not loopback). */
+int loopback_parse(const char *text, struct loopback *ret_loopback);
+
+/* Writes the address of a bound socket as loopback_parse() takes it. */
+int loopback_name(int fd, char ret_text[LOOPBACK_TEXT_MAX]);
+
+/* A listening, blocking socket, or -errno.  Port 0 lets the kernel choose. */
+int loopback_listen(const struct loopback *loopback, int backlog);
+
+/*
+ * A non-blocking socket to connect from, or -errno.  IPv4 sockets are bound
+ * to 127.0.1.1 … 127.0.1.254 in turn of `serial`, since one source address
+ * has only 28,000 ports and each stays in TIME_WAIT for a minute.
+ */
+int loopback_open(const struct loopback *loopback, unsigned long serial);
+
+#endif
