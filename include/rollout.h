@@ -76,6 +76,7 @@ enum action_type {
 	ACTION_START,           /* execute worker `id` of `revision` */
 	ACTION_DRAIN,           /* send it the drain signal, because of `ending` */
 	ACTION_KILL,            /* SIGKILL to its process group */
+	ACTION_READY,           /* nothing: it is taken as ready, by alive_at */
 	ACTION_STEP,            /* the rollout reached step `step` */
 	ACTION_ROLLBACK,        /* it is being taken back, because of `fault` */
 	ACTION_PAUSE,           /* it stands still, because of `fault` */

@@ -20,6 +20,7 @@ struct tick {
 	uint32_t available;             /* ready, candidates for min_ready */
 	uint32_t floor;                 /* of ready workers */
 	uint32_t start_count;
+	bool crowded;                   /* as many releases drain as may */
 	uint32_t random;
 	uint64_t now_ms;
 };
@@ -33,7 +34,10 @@ struct action *tick_emit(struct tick *, enum action_type);
 /* Ready, and a candidate of a running climb for min_ready.  NULL is not. */
 bool tick_is_available(const struct tick *, const struct worker *);
 
-/* The place this worker fills or filled, or NULL if it has none any more. */
+/*
+ * The place this worker fills or filled, or NULL if it has none any more; one
+ * of the candidate's release that is older than the rollout has none.
+ */
 struct place *rollout_place(struct rollout *, struct fleet *,
     const struct worker *);
 
@@ -50,11 +54,11 @@ void cursor_watch_progress(struct tick *);
 void cursor_follow_phase(struct tick *);
 void cursor_climb(struct tick *);
 void cursor_finish(struct tick *);
-/* Is the number of releases that drain at its bound? */
+/* Do as many releases drain as may, besides the two of the rollout? */
 bool cursor_is_crowded(const struct tick *);
 
 /* rollout_fleet.c */
-/* Who fills which place, and how many are there; again in another phase. */
+/* Who fills which place, how many are there; again in another phase. */
 void fleet_tick_index(struct tick *);
 void fleet_tick_expire(struct tick *);
 void fleet_tick_start(struct tick *);

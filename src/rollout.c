@@ -86,6 +86,13 @@ tick_is_available(const struct tick *t, const struct worker *w)
 	    t->now_ms - w->ready_ms >= t->policy->min_ready_ms;
 }
 
+/* An undo brings back a release of which one may still be on its way out. */
+static bool
+is_of_rollout(const struct rollout *r, const struct worker *w)
+{
+	return w->revision == r->candidate && w->started_ms >= r->started_ms;
+}
+
 struct place *
 rollout_place(struct rollout *r, struct fleet *fleet, const struct worker *w)
 {
@@ -93,7 +100,7 @@ rollout_place(struct rollout *r, struct fleet *fleet, const struct worker *w)
 		return NULL;
 	if (w->revision == r->stable)
 		return &fleet->slots[w->id.slot].stable;
-	if (w->revision == r->candidate)
+	if (is_of_rollout(r, w))
 		return &fleet->slots[w->id.slot].candidate;
 	return NULL;
 }
@@ -101,10 +108,8 @@ rollout_place(struct rollout *r, struct fleet *fleet, const struct worker *w)
 void
 rollout_blame(struct rollout *r, const struct worker *w, enum rollout_fault fault)
 {
-	if (r->phase != ROLLOUT_CLIMB || w->revision != r->candidate ||
+	if (r->phase != ROLLOUT_CLIMB || !is_of_rollout(r, w) ||
 	    r->fault != FAULT_NONE)
-		return;
-	if (w->started_ms < r->started_ms)      /* of an earlier rollout */
 		return;
 	r->fault = fault;
 	r->culprit = w->id;
@@ -155,6 +160,7 @@ rollout_tick(struct rollout *r, struct fleet *fleet,
 
 	fleet_tick_index(&t);
 	fleet_tick_expire(&t);
+	fleet_tick_index(&t);           /* who was late may have finished */
 	cursor_watch_progress(&t);
 	cursor_follow_phase(&t);
 	cursor_climb(&t);
@@ -220,7 +226,7 @@ rollout_not_started(struct rollout *r, struct fleet *fleet,
 	struct worker *w = fleet_find(fleet, id);
 	struct place *place;
 
-	assert(w != NULL && w->state == WORKER_STARTING);
+	assert(w != NULL);      /* the same plan may have drained it already */
 	worker_step(w, WORKER_EVENT_EXITED, policy, now_ms);
 	place = rollout_place(r, fleet, w);
 	if (refused) {

@@ -55,7 +55,8 @@ cursor_follow_phase(struct tick *t)
 	if (a == NULL)
 		return;
 	a->fault = r->recall != FAULT_NONE ? r->recall : r->fault;
-	a->id = r->culprit;
+	if (r->recall == FAULT_NONE)
+		a->id = r->culprit;
 	a->revision = r->candidate;
 	enter_phase(t, pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK);
 }
@@ -116,7 +117,7 @@ cursor_watch_progress(struct tick *t)
 		return;
 	/* what waits for other releases to leave is not to blame for it */
 	if (near > r->progress ||
-	    (r->phase == ROLLOUT_CLIMB && cursor_is_crowded(t))) {
+	    (r->phase == ROLLOUT_CLIMB && t->crowded)) {
 		r->progress = near;
 		r->progress_ms = t->now_ms;
 	}

@@ -66,7 +66,8 @@ fills_place(const struct tick *t, const struct worker *w)
 {
 	if (worker_is_live(w))
 		return true;
-	if (w->state == WORKER_GONE || w->ending != ENDING_NONE)
+	if (w->state == WORKER_GONE || w->ending != ENDING_NONE ||
+	    rollout_place(t->rollout, t->fleet, w) == NULL)
 		return false;
 	return t->policy->restart != RESTART_ALWAYS ||
 	    w->since_ms - w->started_ms < BACKOFF_SETTLED_MS;
@@ -105,9 +106,10 @@ fleet_tick_index(struct tick *t)
 		struct worker *w = &fleet->workers[i];
 
 		t->available += tick_is_available(t, w);
-		if (fills_place(t, w) && w->id.slot < fleet->slot_capacity)
+		if (w->id.slot < fleet->slot_capacity && fills_place(t, w))
 			index_worker(t, w);
 	}
+	t->crowded = cursor_is_crowded(t);
 	t->count = fleet_count(fleet);
 	t->floor = wanted > t->policy->unavailable ?
 	    wanted - t->policy->unavailable : 0;
@@ -214,6 +216,12 @@ expire_worker(struct tick *t, struct worker *w)
 static void
 become_ready(struct tick *t, struct worker *w)
 {
+	struct action *a = tick_emit(t, ACTION_READY);
+
+	if (a == NULL)
+		return;
+	a->id = w->id;
+	a->revision = w->revision;
 	worker_step(w, WORKER_EVENT_SAID_READY, t->policy, t->now_ms);
 	t->count.ready++;
 	t->available += tick_is_available(t, w);
@@ -265,7 +273,7 @@ start_stable(struct tick *t)
 static void
 start_candidates(struct tick *t)
 {
-	if (cursor_is_crowded(t))
+	if (t->crowded)
 		return;
 	for (uint32_t i = 0; i < t->policy->workers; i++) {
 		struct slot *slot = &t->fleet->slots[i];
@@ -292,7 +300,7 @@ static bool
 may_hand_over(const struct tick *t, uint32_t i)
 {
 	const struct slot *slot = &t->fleet->slots[i];
-	bool no_room = !cursor_is_crowded(t) &&
+	bool no_room = !t->crowded &&
 	    t->count.live >= t->policy->workers + t->policy->surge;
 
 	if (slot->handed_over || !wants_candidate(t, i))

@@ -190,7 +190,8 @@ worker_extend(struct worker *w, uint64_t extend_ms,
 {
 	uint64_t patience, latest, wanted;
 
-	if (w->state == WORKER_READY || w->state == WORKER_KILLED)
+	if (w->state == WORKER_GONE || w->state == WORKER_READY ||
+	    w->state == WORKER_KILLED)
 		return;
 	patience = patience_ms(w, w->state, policy);
 	latest = w->since_ms + EXTENSION_FACTOR_MAX * patience;

@@ -76,7 +76,7 @@ static const struct group {
 	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
 	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, false },
 
-	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
+	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, true },
 	{ DEPTH_USUAL, 3, ORIGIN_READY, RESTART_ALWAYS, 1, 0, false, true },
 
 	{ DEPTH_DEEP, 1, ORIGIN_READY, RESTART_ALWAYS, 4, 1, true, false },
@@ -86,6 +86,7 @@ static const struct group {
 	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_NEVER, 2, 1, false, false },
 	{ DEPTH_DEEP, 4, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
 	{ DEPTH_DEEP, 4, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, false },
+	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
 };
 
 #define X(UPPER, text) text,

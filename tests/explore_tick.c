@@ -37,6 +37,9 @@ print_action(const struct action *a)
 	case ACTION_KILL:
 		print_worker("-> kill", slot, incarnation, a->revision, "");
 		break;
+	case ACTION_READY:
+		print_worker("-> alive", slot, incarnation, a->revision, "");
+		break;
 	case ACTION_STEP:
 		printf("#   -> step %" PRIu32 "\n", a->step);
 		break;

@@ -50,6 +50,9 @@ check_start_place(struct check *c, const struct action *a)
 	if (place->backoff.not_before_ms > c->now_ms)
 		return check_fails(c, "start: slot %" PRIu32 " is still to wait",
 		    a->id.slot);
+	if (stopping != NULL && a->revision == c->rollout->candidate &&
+	    stopping->started_ms < c->rollout->started_ms)
+		stopping = NULL;                /* of an earlier rollout */
 	if (stopping != NULL && (c->policy->restart != RESTART_ALWAYS ||
 	    stopping->since_ms - stopping->started_ms < BACKOFF_SETTLED_MS))
 		return check_fails(c, "start: slot %" PRIu32 " may finish yet, or"
@@ -66,7 +69,7 @@ check_start(struct check *c, const struct action *a)
 	if (a->id.slot >= c->policy->workers)
 		return check_fails(c, "start: slot %" PRIu32 " of %" PRIu32,
 		    a->id.slot, c->policy->workers);
-	if (fleet_count(c->fleet).live >= check_ceiling(c))
+	if (check_count(c->fleet).live >= check_ceiling(c))
 		return check_fails(c, "ceiling: a start beyond %" PRIu32 " live ones",
 		    check_ceiling(c));
 	if (a->revision == 0 ||
@@ -83,7 +86,7 @@ check_start(struct check *c, const struct action *a)
 	    check_revision_in_charge(c, a->id.slot) != r->stable)
 		return check_fails(c, "own-release: slot %" PRIu32 " was handed over,"
 		    " but stable is started in it", a->id.slot);
-	if (fleet_count(c->fleet).free == 0)
+	if (check_count(c->fleet).free == 0)
 		return check_fails(c, "start: no record is free");
 	w = fleet_start(c->fleet, a->id.slot, a->revision, c->policy,
 	    c->now_ms);
@@ -116,7 +119,7 @@ check_unwanted(struct check *c, const struct worker *w)
 		return check_fails(c, "drain: slot %" PRIu32 " is stable's",
 		    w->id.slot);
 	candidate = check_live_in(c->fleet, w->id.slot, r->candidate);
-	if (candidate == NULL && fleet_count(c->fleet).live < check_ceiling(c))
+	if (candidate == NULL && check_count(c->fleet).live < check_ceiling(c))
 		return check_fails(c, "hand-over: slot %" PRIu32 " has no candidate,"
 		    " though there is room", w->id.slot);
 	if (candidate == NULL && c->crowded)
@@ -213,7 +216,7 @@ check_drain(struct check *c, const struct action *a)
 		return check_blame(c, w) && take_backoff(c, w);
 	if (!was_ready)
 		return true;
-	if (fleet_count(c->fleet).ready < check_floor(c) ||
+	if (check_count(c->fleet).ready < check_floor(c) ||
 	    (was_available && check_count_available(c) < check_floor(c)))
 		return check_fails(c, "floor: drained to fewer than %" PRIu32
 		    " ready workers", check_floor(c));
@@ -229,6 +232,19 @@ check_kill(struct check *c, const struct action *a)
 		return check_fails(c, "kill: %" PRIu32 " is not overdue",
 		    a->id.incarnation);
 	worker_step(w, WORKER_EVENT_KILL, c->policy, c->now_ms);
+	return true;
+}
+
+static bool
+check_ready(struct check *c, const struct action *a)
+{
+	struct worker *w = fleet_find(c->fleet, a->id);
+
+	if (w == NULL || w->state != WORKER_STARTING ||
+	    w->alive_at_ms > c->now_ms)
+		return check_fails(c, "ready: %" PRIu32 " has not been alive "
+		    "for long enough", a->id.incarnation);
+	worker_step(w, WORKER_EVENT_SAID_READY, c->policy, c->now_ms);
 	return true;
 }
 
@@ -354,6 +370,8 @@ check_action(struct check *c, const struct action *a)
 		return check_drain(c, a);
 	case ACTION_KILL:
 		return check_kill(c, a);
+	case ACTION_READY:
+		return check_ready(c, a);
 	case ACTION_STEP:
 		return check_step(c, a);
 	case ACTION_ROLLBACK:

@@ -30,6 +30,9 @@ bool check_has_two_releases(const struct check *);
 bool check_is_available(const struct check *, const struct worker *);
 uint32_t check_count_available(const struct check *);
 
+/* Counted here, not by fleet_count(), which the planner relies on. */
+struct fleet_count check_count(const struct fleet *);
+
 struct worker *check_live_in(const struct fleet *, uint32_t slot,
     uint32_t revision);
 

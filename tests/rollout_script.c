@@ -86,6 +86,10 @@ print_action(char *text, size_t size, const struct action *a)
 		snprintf(text, size, "kill %u.%u", a->id.slot,
 		    a->id.incarnation);
 		return;
+	case ACTION_READY:
+		snprintf(text, size, "alive %u.%u", a->id.slot,
+		    a->id.incarnation);
+		return;
 	case ACTION_STEP:
 		snprintf(text, size, "step %u", a->step);
 		return;
@@ -163,6 +167,8 @@ happen_to_worker(struct stage *s, const char *word, struct worker_id id)
 		fail_msg("there is no worker %u.%u", id.slot, id.incarnation);
 	else if (strcmp(word, "ready") == 0)
 		worker_step(w, WORKER_EVENT_SAID_READY, &s->policy, s->now_ms);
+	else if (strcmp(word, "pet") == 0)
+		worker_pet(w, s->now_ms);
 	else if (strcmp(word, "reloading") == 0)
 		worker_step(w, WORKER_EVENT_SAID_RELOADING, &s->policy,
 		    s->now_ms);

@@ -9,6 +9,7 @@
  *   events    start R        revision R is in charge, nothing runs
  *             begin R        a rollout to R begins
  *             ready W, reloading W, stopping W       W says so; W = slot.start
+ *             pet W                                  a sign of life
  *             exit W, clean W                        W fails, or ends well
  *             refused W, broken W    W gets no process, or cannot be executed
  *             recall, supersede, workers N
