@@ -27,7 +27,6 @@
 #define SPAWN_STAGES(X) \
 	X(NONE, "nothing") \
 	X(NOTIFY, "create the notify socket") \
-	X(CHECK, "check the pinned executable") \
 	X(CLONE, "create a process") \
 	X(FILES, "arrange the file descriptors") \
 	X(SESSION, "start a session") \

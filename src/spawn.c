@@ -37,7 +37,6 @@
 #endif
 
 #include "fd.h"
-#include "pin.h"
 #include "spawn_child.h"
 
 #define PIDFS_MAGIC 0x50494446
@@ -226,14 +225,6 @@ clone_child(void)
 	return pid;
 }
 
-static int
-fail(enum spawn_stage stage, int error, struct spawn_failure *ret_failure)
-{
-	ret_failure->stage = stage;
-	ret_failure->error = error;
-	return -1;
-}
-
 /*
  * A signal that we were started with as ignored would be so in the workers
  * too.  Blocked it does as little to us, and a mask is emptied by the child
@@ -251,12 +242,29 @@ stop_ignoring(int signal_number)
 	(void)sigaction(signal_number, &standard, NULL);
 }
 
+/*
+ * libc keeps the signals below SIGRTMIN to itself and its sigaction() refuses
+ * them, but some parents (make) leave them ignored.  All zeros are the kernel's
+ * struct for SIG_DFL on every kind of machine.
+ */
+static void
+stop_ignoring_internal(void)
+{
+	static const unsigned char standard[64];
+	int signal_number;
+
+	for (signal_number = 32; signal_number < SIGRTMIN; signal_number++)
+		(void)syscall(SYS_rt_sigaction, signal_number, standard, NULL,
+		    (NSIG - 1) / 8);
+}
+
 static void
 examine_signals(void)
 {
 	struct sigaction action;
 	int signal_number;
 
+	stop_ignoring_internal();
 	sigemptyset(&base.handled);
 	for (signal_number = 1; signal_number < NSIG; signal_number++) {
 		if (sigaction(signal_number, NULL, &action) < 0)
@@ -308,15 +316,15 @@ spawn(const struct launch *launch, struct process *ret_process,
     struct spawn_failure *ret_failure)
 {
 	struct spawn_child *child = &start.child;
-	int error = pin_check(launch->release);
 	pid_t pid;
 
-	if (error < 0)
-		return fail(SPAWN_CHECK, -error, ret_failure);
 	prepare(launch);
 	pid = clone_child();
-	if (pid < 0)
-		return fail(SPAWN_CLONE, -pid, ret_failure);
+	if (pid < 0) {
+		ret_failure->stage = SPAWN_CLONE;
+		ret_failure->error = -pid;
+		return -1;
+	}
 	if (child->failure.stage != SPAWN_NONE) {
 		(void)waitpid(pid, NULL, 0);
 		fd_close(child->pidfd);

@@ -6,18 +6,34 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "pin.h"
+#include "../src/pin_parts.h"
 
 #define PATH_BYTES 512
 
+enum { TEST_SECONDS_MAX = 60 };
+
+char fixture_report[FIXTURE_REPORT_BYTES_MAX];
+
 static char scratch[PATH_BYTES / 2];
+
+static void
+ignore(int signal_number)
+{
+	(void)signal_number;
+}
 
 static int
 remove_entry(const char *path, const struct stat *status, int type,
@@ -27,6 +43,19 @@ remove_entry(const char *path, const struct stat *status, int type,
 	(void)type;
 	(void)where;
 	return remove(path);
+}
+
+static int
+wait_for(const struct process *process)
+{
+	siginfo_t information;
+
+	assert_int_equal(waitid(P_PIDFD, process->pidfd, &information, WEXITED),
+	    0);
+	assert_int_equal(information.si_pid, process->pid);
+	close(process->pidfd);
+	return information.si_code == CLD_EXITED ? information.si_status :
+	    128 + information.si_status;
 }
 
 int
@@ -139,6 +168,47 @@ fixture_pin(struct spec *spec)
 	return release;
 }
 
+void
+fixture_release(const char *name)
+{
+	char path[64];
+
+	assert_int_equal(mkdir(fixture_path(name), 0755), 0);
+	snprintf(path, sizeof(path), "%s/bin", name);
+	assert_int_equal(mkdir(fixture_path(path), 0755), 0);
+	snprintf(path, sizeof(path), "%s/bin/probe", name);
+	fixture_install(fixture_program("probe_child"), path);
+}
+
+char *
+fixture_r1(void)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s", fixture_path("r1"));
+	return path;
+}
+
+void
+fixture_refused(struct spec *spec, const char *words)
+{
+	char text[REASON_BYTES_MAX] = "";
+	unsigned count = fixture_fd_count();
+	struct release *release = pin_release(spec, text);
+
+	assert_null(release);
+	if (strstr(text, words) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", words, text);
+	assert_int_equal(fixture_fd_count(), count);
+	assert_int_equal(spec->reference_count, 1);
+}
+
+const char *
+fixture_variable(const struct release *release, const char *name)
+{
+	return pin_environment_value(release->environment, name);
+}
+
 unsigned
 fixture_fd_count(void)
 {
@@ -150,4 +220,83 @@ fixture_fd_count(void)
 		count++;
 	closedir(directory);
 	return count;
+}
+
+struct release *
+fixture_pin_probe(struct spec *spec)
+{
+	fixture_install(fixture_program("probe_child"), "probe");
+	return fixture_pin(spec);
+}
+
+struct launch
+fixture_launch(const struct release *release)
+{
+	struct launch launch = {
+		.release = release,
+		.id = { .slot = 7, .incarnation = 1 },
+		.ready_write_fd = -1,
+	};
+
+	return launch;
+}
+
+int
+fixture_run(const struct launch *launch)
+{
+	int out = memfd_create("report", MFD_CLOEXEC);
+	int saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 900), status;
+	struct spawn_failure failure = { SPAWN_NONE, 0 };
+	struct process process = { 0, -1 };
+	ssize_t length;
+	int result;
+
+	fflush(stdout);
+	assert_true(out >= 0 && saved >= 0);
+	assert_true(dup2(out, STDOUT_FILENO) >= 0);
+	result = spawn(launch, &process, &failure);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	if (result < 0)
+		fail_msg("cannot %s: %s", spawn_stage_text(failure.stage),
+		    strerror(failure.error));
+	assert_true(process.pidfd >= FD_PRIVATE);
+	assert_true(fcntl(process.pidfd, F_GETFD) & FD_CLOEXEC);
+	status = wait_for(&process);
+	length = pread(out, fixture_report, sizeof(fixture_report) - 1, 0);
+	assert_true(length >= 0);
+	fixture_report[length] = '\0';
+	close(out);
+	return status;
+}
+
+int
+fixture_start_supd(void **state)
+{
+	int input = memfd_create("input", MFD_CLOEXEC);
+	struct rlimit limit;
+	sigset_t blocked;
+
+	(void)state;
+	dup2(input, STDIN_FILENO);
+	close(input);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, ignore);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = FIXTURE_FILES_LIMIT;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	alarm(TEST_SECONDS_MAX);
+	return spawn_init();
+}
+
+bool
+fixture_under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
 }
