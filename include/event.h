@@ -28,7 +28,7 @@ enum event_type {
 /* How a process ended. */
 struct exit_status {
 	bool by_signal;
-	int number;             /* exit code or signal */
+	int number;             /* exit code or signal; -1: not known */
 };
 
 struct event {

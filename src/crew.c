@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crew_private.h"
 #include "fd.h"
 #include "listener.h"
 #include "log.h"
@@ -29,20 +30,7 @@
 
 enum {
 	BUCKET_COUNT = 1024,            /* of members by pid; a power of two */
-	DATAGRAMS_PER_TURN_MAX = 32,    /* of one worker; the rest comes next */
 	SOCKET_NAME_BYTES = 32,
-};
-
-struct member {
-	struct member *next;            /* in its bucket */
-	struct watch exit_watch, notify_watch, ready_watch;
-	int pidfd, notify_fd, ready_fd; /* -1: none */
-	pid_t pid;
-	pid_t group;                    /* its own session and group */
-	uid_t uid;                      /* it runs as */
-	uint32_t service;
-	struct worker_id id;
-	enum kill_mode kill_mode;
 };
 
 static struct member *buckets[BUCKET_COUNT];
@@ -66,15 +54,15 @@ crew_find(pid_t pid)
 	return m;
 }
 
-static void
-enter(struct member *m)
+void
+crew_enter(struct member *m)
 {
 	m->next = *bucket(m->pid);
 	*bucket(m->pid) = m;
 }
 
-static void
-leave(struct member *m)
+void
+crew_leave(struct member *m)
 {
 	struct member **link = bucket(m->pid);
 
@@ -140,12 +128,8 @@ free_member(struct member *m)
 	free(m);
 }
 
-/*
- * What a worker says
- */
-
-static void
-tell(const struct member *m, enum event_type type, uint64_t value,
+void
+crew_tell(const struct member *m, enum event_type type, uint64_t value,
     const char *text)
 {
 	struct event event = {
@@ -154,85 +138,6 @@ tell(const struct member *m, enum event_type type, uint64_t value,
 	};
 
 	report(report_ctx, &event);
-}
-
-static void
-hand_on(const struct member *m, const struct notify_message *n)
-{
-	if (n->has_status)
-		tell(m, EVENT_STATUS, 0, n->status);
-	if (n->has_errno)
-		tell(m, EVENT_ERRNO, (uint64_t)n->error_number, NULL);
-	if (n->has_main_pid)
-		tell(m, EVENT_MAIN_PID, (uint64_t)n->main_pid, NULL);
-	if (n->has_watchdog_usec)
-		tell(m, EVENT_WATCHDOG_MS, (n->watchdog_usec + 999) / 1000,
-		    NULL);
-	if (n->has_extend_usec)
-		tell(m, EVENT_EXTEND_MS, n->extend_usec / 1000, NULL);
-	if (n->reloading)
-		tell(m, EVENT_RELOADING, 0, NULL);
-	if (n->ready)
-		tell(m, EVENT_READY, 0, NULL);
-	if (n->stopping)
-		tell(m, EVENT_STOPPING, 0, NULL);
-	if (n->watchdog)
-		tell(m, EVENT_WATCHDOG, 0, NULL);
-	if (n->watchdog_trigger)
-		tell(m, EVENT_WATCHDOG_TRIGGER, 0, NULL);
-}
-
-static void
-read_notify(struct member *m)
-{
-	struct notify_message message;
-	char why[REASON_BYTES_MAX];
-
-	for (unsigned i = 0; i < DATAGRAMS_PER_TURN_MAX; i++) {
-		switch (notify_read(m->notify_fd, &message, why)) {
-		case NOTIFY_NONE:
-			return;
-		case NOTIFY_REFUSED:
-			log_warning("pid %d: a notify message is refused: %s",
-			    m->pid, why);
-			break;
-		case NOTIFY_MESSAGE:
-			if (message.sender_uid != m->uid &&
-			    message.sender_uid != 0 &&
-			    message.sender_uid != geteuid())
-				log_warning("pid %d: a notify message of uid "
-				    "%u is refused: it must come from uid %u",
-				    m->pid, message.sender_uid, m->uid);
-			else
-				hand_on(m, &message);
-		}
-	}
-}
-
-static void
-on_notify(void *ctx, int events)
-{
-	(void)events;
-	read_notify(ctx);
-}
-
-/* The s6 way: a newline on the readiness fd. */
-static void
-on_ready_fd(void *ctx, int events)
-{
-	struct member *m = ctx;
-	char bytes[256];
-	ssize_t size = read(m->ready_fd, bytes, sizeof(bytes));
-
-	(void)events;
-	if (size < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
-		return;
-	reactor_unwatch(&m->ready_watch);
-	fd_clear(&m->ready_fd);
-	if (size > 0)
-		tell(m, EVENT_READY, 0, NULL);
 }
 
 /*
@@ -260,21 +165,24 @@ member_ended(struct member *m)
 	struct event event = {
 		.type = EVENT_EXITED, .service = m->service, .id = m->id,
 	};
+	pid_t pid = m->pid;
 
-	if (m->notify_fd >= 0)
-		read_notify(m);
+	crew_read_notify(m);
+	if (m->pid != pid)      /* its last word was MAINPID= */
+		return;
 	/* Before it is reaped: so long the group's number is its own. */
-	if (m->kill_mode == KILL_MODE_GROUP && m->group == m->pid)
+	if (m->kill_mode == KILL_MODE_GROUP &&
+	    (m->group == pid || getpgid(pid) == m->group))
 		(void)kill(-m->group, SIGKILL);
 	event.exit = take_status(m);
-	leave(m);
+	crew_leave(m);
 	free_member(m);
 	(void)orphan_kill(is_member, crew_has_socket);
 	report(report_ctx, &event);
 }
 
-static void
-on_exit_fd(void *ctx, int events)
+void
+crew_on_exit(void *ctx, int events)
 {
 	(void)events;
 	member_ended(ctx);
@@ -426,13 +334,9 @@ crew_start(const struct start *start, struct member **ret_member,
 		free_member(m);
 		return result;
 	}
-	enter(m);
-	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, on_exit_fd, m);
-	reactor_watch(&m->notify_watch, m->notify_fd, REACTOR_READ, on_notify,
-	    m);
-	if (m->ready_fd >= 0)
-		reactor_watch(&m->ready_watch, m->ready_fd, REACTOR_READ,
-		    on_ready_fd, m);
+	crew_enter(m);
+	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, crew_on_exit, m);
+	crew_listen(m);
 	*ret_member = m;
 	*ret_pid = m->pid;
 	return START_DONE;
@@ -451,62 +355,6 @@ crew_kill(struct member *m, enum kill_mode mode)
 	if (mode == KILL_MODE_GROUP && getpgid(m->pid) == m->group)
 		(void)kill(-m->group, SIGKILL);
 	crew_signal(m, SIGKILL);
-}
-
-/* The parent of a process, as /proc/PID/stat has it; 0: unknown. */
-static pid_t
-parent_of(pid_t pid)
-{
-	char path[64], text[512], *p;
-	long size;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
-	if (size <= 0)
-		return 0;
-	text[size] = '\0';
-	p = strrchr(text, ')');         /* the name may hold anything */
-	return p != NULL && strlen(p) > 4 ? (pid_t)strtol(p + 4, NULL, 10) : 0;
-}
-
-/* Who could name any process could have us signal it. */
-static bool
-may_follow(const struct member *m, pid_t pid)
-{
-	struct stat st;
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (pid <= 1 || stat(path, &st) < 0 || st.st_uid != m->uid)
-		return false;
-	if (crew_find(pid) != NULL)
-		return false;
-	return getsid(pid) == m->group || parent_of(pid) == getpid();
-}
-
-int
-crew_adopt(struct member *m, pid_t pid)
-{
-	int pidfd;
-
-	if (!may_follow(m, pid))
-		return -EPERM;
-	pidfd = pidfd_open(pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	/* pidfd in hand, the number cannot be somebody else's any more. */
-	if (!may_follow(m, pid)) {
-		(void)close(pidfd);
-		return -EPERM;
-	}
-	reactor_unwatch(&m->exit_watch);
-	fd_close(m->pidfd);
-	leave(m);
-	m->pid = pid;
-	m->pidfd = fd_to_private(pidfd);
-	enter(m);
-	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, on_exit_fd, m);
-	return 0;
 }
 
 static void

@@ -1,0 +1,110 @@
+/*
+ * What a worker says, on its notify socket and its readiness fd, as events.
+ *
+ * A message counts if it comes from the worker's own user, from root or from
+ * our own.  One worker that talks without end does not keep the others waiting:
+ * so many datagrams a turn, the rest comes next.
+ */
+#include "crew_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "notify.h"
+
+enum { DATAGRAMS_PER_TURN_MAX = 32 };
+
+static void
+hand_on(const struct member *m, const struct notify_message *n)
+{
+	if (n->has_status)
+		crew_tell(m, EVENT_STATUS, 0, n->status);
+	if (n->has_errno)
+		crew_tell(m, EVENT_ERRNO, (uint64_t)n->error_number, NULL);
+	if (n->has_main_pid)
+		crew_tell(m, EVENT_MAIN_PID, (uint64_t)n->main_pid, NULL);
+	if (n->has_watchdog_usec)
+		crew_tell(m, EVENT_WATCHDOG_MS, (n->watchdog_usec + 999) / 1000,
+		    NULL);
+	if (n->has_extend_usec)
+		crew_tell(m, EVENT_EXTEND_MS, n->extend_usec / 1000, NULL);
+	if (n->reloading)
+		crew_tell(m, EVENT_RELOADING, 0, NULL);
+	if (n->ready)
+		crew_tell(m, EVENT_READY, 0, NULL);
+	if (n->stopping)
+		crew_tell(m, EVENT_STOPPING, 0, NULL);
+	if (n->watchdog)
+		crew_tell(m, EVENT_WATCHDOG, 0, NULL);
+	if (n->watchdog_trigger)
+		crew_tell(m, EVENT_WATCHDOG_TRIGGER, 0, NULL);
+}
+
+void
+crew_read_notify(struct member *m)
+{
+	struct notify_message message;
+	char why[REASON_BYTES_MAX];
+
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN_MAX; i++) {
+		switch (notify_read(m->notify_fd, &message, why)) {
+		case NOTIFY_NONE:
+			return;
+		case NOTIFY_REFUSED:
+			log_warning("pid %d: a notify message is refused: %s",
+			    m->pid, why);
+			break;
+		case NOTIFY_MESSAGE:
+			if (message.sender_uid != m->uid &&
+			    message.sender_uid != 0 &&
+			    message.sender_uid != geteuid())
+				log_warning("pid %d: a notify message of uid "
+				    "%u is refused: it must come from uid %u",
+				    m->pid, message.sender_uid, m->uid);
+			else
+				hand_on(m, &message);
+			if (why[0] != '\0')
+				log_warning("pid %d: of a notify message %s",
+				    m->pid, why);
+		}
+	}
+}
+
+static void
+on_notify(void *ctx, int events)
+{
+	(void)events;
+	crew_read_notify(ctx);
+}
+
+/* The s6 way: a newline on the readiness fd. */
+static void
+on_ready_fd(void *ctx, int events)
+{
+	struct member *m = ctx;
+	char bytes[256];
+	ssize_t size = read(m->ready_fd, bytes, sizeof(bytes));
+
+	(void)events;
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
+		return;
+	reactor_unwatch(&m->ready_watch);
+	fd_clear(&m->ready_fd);
+	if (size > 0)
+		crew_tell(m, EVENT_READY, 0, NULL);
+}
+
+void
+crew_listen(struct member *m)
+{
+	reactor_watch(&m->notify_watch, m->notify_fd, REACTOR_READ, on_notify,
+	    m);
+	if (m->ready_fd >= 0)
+		reactor_watch(&m->ready_watch, m->ready_fd, REACTOR_READ,
+		    on_ready_fd, m);
+}
