@@ -179,8 +179,15 @@ check_backoff(struct config_build *b, const struct config_section *section)
 	const struct spec *spec = section->object;
 	char min[CONFIG_DURATION_BYTES], max[CONFIG_DURATION_BYTES];
 
-	if (is_bad(section, "backoff_min") || is_bad(section, "backoff_max") ||
-	    spec->backoff_min_ms <= spec->backoff_max_ms)
+	if (is_bad(section, "backoff_min") || is_bad(section, "backoff_max"))
+		return;
+	/* Nothing doubled stays nothing: a crash loop without a pause is for
+	 * who says so twice. */
+	if (spec->backoff_min_ms == 0 && spec->backoff_max_ms != 0)
+		config_build_error(b, place_of_either(section, "backoff_min",
+		    "backoff_max"), "backoff_min: must be at least 1ms, or "
+		    "backoff_max 0ms too, which switches pauses off");
+	if (spec->backoff_min_ms <= spec->backoff_max_ms)
 		return;
 	config_duration_text(spec->backoff_min_ms, min);
 	config_duration_text(spec->backoff_max_ms, max);

@@ -114,6 +114,8 @@ static const struct bad bad_values[] = {
 	    " min_ready, which is 10m, not 10m" },
 	{ "progress_deadline = 10ms\nmin_ready = 1s", "progress_deadline: must"
 	    " be longer than min_ready, which is 1s, not 10ms" },
+	{ "backoff_min = 0ms", "backoff_min: must be at least 1ms, or"
+	    " backoff_max 0ms too, which switches pauses off" },
 	{ "backoff_min = 1m", "backoff_min: must be at most backoff_max, which"
 	    " is 30s, not 1m" },
 	{ "group = web", "group: needs user too; without it workers would keep"
