@@ -45,8 +45,7 @@ keep(struct ctlsock_queue *queue, const char *json, size_t size_bytes,
 	size_t count = size_bytes + 1 - taken;
 	struct ctlsock_block *block;
 
-	if (count > CLIENT_QUEUE_BYTES_MAX ||
-	    queue->bytes + sizeof(*block) + count > CLIENT_QUEUE_BYTES_MAX)
+	if (queue->bytes + sizeof(*block) + count > CLIENT_QUEUE_BYTES_MAX)
 		return -ENOBUFS;
 	block = malloc(sizeof(*block) + count);
 	if (block == NULL)

@@ -374,7 +374,8 @@ ledger_past(const char *service, uint32_t *ret_revision_last,
 		revision = revision_of(record);
 		if (revision > *ret_revision_last)
 			*ret_revision_last = revision;
-		if (*ret_revision_good == 0 && is_complete(record)) {
+		if (*ret_revision_good == 0 && revision > 0 &&
+		    is_complete(record)) {
 			*ret_revision_good = revision;
 			*ret_fingerprint_good = fingerprint_of(record);
 		}

@@ -46,6 +46,7 @@ void run_turns(unsigned count);         /* without waiting */
 void run_until(bool (*done)(void));     /* bounded */
 void run_until_messages(size_t count);
 void run_until_gone(size_t count);
+void run_quietly(void);                 /* fails if the loop spins */
 
 void clock_advance(uint64_t ms);
 

@@ -178,32 +178,45 @@ test_whole_message_ends_patience(void **state)
 	close(fd);
 }
 
+enum { BLOCK_BYTES = 1 << 20 };
+
+static char
+pattern(size_t position)
+{
+	return (char)('a' + position % 23);
+}
+
 /* More than the socket takes. */
 static void
 answer_large(uint32_t client, const char *bytes, size_t size_bytes)
 {
-	static char block[1 << 20];
+	static char block[BLOCK_BYTES];
+	size_t i;
 
 	(void)bytes, (void)size_bytes;
-	memset(block, 'z', sizeof(block));
+	for (i = 0; i < sizeof(block); i++)
+		block[i] = pattern(i);
 	answer(client, block, sizeof(block));
 	answer(client, "last", 4);
 }
 
+/* Reads that part of the block. */
 static void
-read_some(int fd, size_t size_bytes)
+read_block(int fd, size_t begin, size_t end)
 {
-	static char sink[4096];
-	size_t done = 0;
-	ssize_t count;
+	char bytes[4096];
+	ssize_t count, i;
+	int tries = 0;
 
-	while (done < size_bytes) {
-		count = recv(fd, sink, size_bytes - done < sizeof(sink) ?
-		    size_bytes - done : sizeof(sink), MSG_DONTWAIT);
+	while (begin < end) {
+		count = recv(fd, bytes, end - begin < sizeof(bytes) ?
+		    end - begin : sizeof(bytes), MSG_DONTWAIT);
+		for (i = 0; i < count; i++)
+			assert_int_equal(bytes[i], pattern(begin++));
 		if (count > 0)
-			done += (size_t)count;
-		else
-			run_turns(1);
+			continue;
+		assert_true(++tries < 10000);
+		run_turns(1);
 	}
 }
 
@@ -218,7 +231,7 @@ test_unread_answers(void **state)
 	run_until_messages(1);
 	clock_advance(CTLSOCK_PATIENCE_MS - 1000);
 	run_turns(5);
-	read_some(fd, 400000);
+	read_block(fd, 0, 400000);
 	run_turns(5);
 	clock_advance(CTLSOCK_PATIENCE_MS - 1000);
 	run_turns(5);
@@ -241,9 +254,12 @@ test_slow_reader_gets_all(void **state)
 	fixture.answer = answer_large;
 	client_send(fd, "{}", 3);
 	run_until_messages(1);
-	read_some(fd, 1 << 20);
+	read_block(fd, 0, 100000);      /* the socket has room again, */
+	answer(fixture.message_clients[0], "after", 5); /* but a queue too */
+	read_block(fd, 100000, BLOCK_BYTES);
 	client_expect(fd, "");          /* the NUL of the large one, */
 	client_expect(fd, "last");      /* and in this order */
+	client_expect(fd, "after");
 	clock_advance(2 * CTLSOCK_PATIENCE_MS);
 	run_turns(5);
 	assert_int_equal(fixture.gone_count, 0);
@@ -320,6 +336,7 @@ finish_large(uint32_t client, const char *bytes, size_t size_bytes)
 {
 	answer_large(client, bytes, size_bytes);
 	finish(client);
+	answer(client, "more", 4);
 }
 
 static void
@@ -333,7 +350,7 @@ test_finish_sends_what_is_queued(void **state)
 	run_until_messages(1);
 	run_turns(3);
 	assert_int_equal(fixture.gone_count, 0);
-	read_some(fd, 1 << 20);
+	read_block(fd, 0, BLOCK_BYTES);
 	client_expect(fd, "");
 	client_expect(fd, "last");
 	client_expect_end(fd);
@@ -353,6 +370,7 @@ test_half_close_gets_answers(void **state)
 	run_until_messages(1);
 	run_turns(5);
 	assert_int_equal(fixture.gone_count, 0);
+	run_quietly();
 	clock_advance(2 * CTLSOCK_PATIENCE_MS);
 	run_turns(5);
 	answer(fixture.message_clients[0], "late", 4);

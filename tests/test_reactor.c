@@ -1,122 +1,19 @@
 /*
- * The event loop with real fds, signals and clocks.
- *
- * Each test is a small script: its steps are taken in the turn function, and
- * the loop ends when the last one was taken.  A guard alarm ends a loop that
- * waits for something that never comes.  epoll_ctl() is ours here, so that the
- * kernel can be made to refuse.
+ * The event loop: turns, deadlines, alarms and watches, with real clocks.
  */
 #include "reactor.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "reactor_fixture.h"
 #include "worker.h"
-
-#define GUARD_MS UINT64_C(20000)
-
-/* libev needs 16 bytes for each fd below; more than malloc() has in store. */
-#define HIGH_FD 18000
-
-static struct {
-	unsigned turns, calls, calls_in_turn, most_calls_in_turn;
-	unsigned signals[65];
-	void (*step)(void);
-	struct alarm guard;
-	int pipe[2];
-	struct watch watch;
-} loop;
-
-static int refused_fd = -1, refused_error;
-
-int
-epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
-{
-	if (fd == refused_fd && operation != EPOLL_CTL_DEL) {
-		errno = refused_error;
-		refused_fd = -1;
-		return -1;
-	}
-	return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
-}
-
-static uint64_t
-real_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void
-on_turn(void *ctx)
-{
-	assert_ptr_equal(ctx, &loop);
-	loop.turns++;
-	loop.calls_in_turn = 0;
-	loop.step();
-}
-
-static void
-on_signal(void *ctx, int number)
-{
-	assert_ptr_equal(ctx, &loop);
-	loop.signals[number]++;
-}
-
-static void
-on_guard(void *ctx)
-{
-	(void)ctx;
-	fail_msg("the loop waits for something that does not come");
-}
-
-static void
-run(void (*step)(void))
-{
-	loop.step = step;
-	reactor_set_alarm(&loop.guard, GUARD_MS, on_guard, NULL);
-	reactor_run();
-	reactor_clear_alarm(&loop.guard);
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	memset(&loop, 0, sizeof(loop));
-	if (pipe2(loop.pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -1;
-	return reactor_init(on_turn, on_signal, &loop);
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	reactor_unwatch(&loop.watch);
-	reactor_release();
-	close(loop.pipe[0]);
-	close(loop.pipe[1]);
-	return 0;
-}
 
 /* --- turns and deadlines */
 
@@ -152,7 +49,7 @@ step_past(void)
 	if (loop.turns == 1000)
 		reactor_stop();
 	else
-		reactor_arm(loop.turns % 2 ? 0 : reactor_now_ms());
+		reactor_arm(loop.turns % 3 ? 0 : reactor_now_ms());
 }
 
 static void
@@ -228,6 +125,30 @@ test_alarms_in_order(void **state)
 	assert_true(real_now_ms() - begin_ms >= 30);
 }
 
+static void
+step_once(void)
+{
+	if (loop.turns == 1)
+		reactor_arm(reactor_now_ms() + 40);
+	else if (reactor_now_ms() >= armed_ms)
+		reactor_stop();
+}
+
+static void
+test_alarm_set_twice(void **state)
+{
+	static struct alarm alarm;
+	static char letter = 'x';
+
+	(void)state;
+	memset(alarm_order, 0, sizeof(alarm_order));
+	reactor_set_alarm(&alarm, 5, on_letter, &letter);
+	reactor_set_alarm(&alarm, 6, on_letter, &letter);
+	armed_ms = reactor_now_ms() + 40;
+	run(step_once);
+	assert_string_equal(alarm_order, "x");
+}
+
 /* A callback may have taken long: an alarm counts from when it is set. */
 static void
 test_alarm_after_long_work(void **state)
@@ -247,16 +168,6 @@ test_alarm_after_long_work(void **state)
 }
 
 /* --- watches */
-
-static void
-on_ready(void *ctx, int events)
-{
-	(void)ctx;
-	assert_int_equal(events, REACTOR_READ);
-	loop.calls++;
-	if (++loop.calls_in_turn > loop.most_calls_in_turn)
-		loop.most_calls_in_turn = loop.calls_in_turn;
-}
 
 static void
 step_three_ready(void)
@@ -327,241 +238,14 @@ static void
 test_rewatch(void **state)
 {
 	(void)state;
+	assert_int_equal(write(loop.pipe[1], "x", 1), 1);
+	reactor_watch(&loop.watch, loop.pipe[0], REACTOR_READ, on_ready, NULL);
 	reactor_watch(&loop.watch, loop.pipe[1], 0, on_writable, NULL);
 	run(step_rewatch);
 }
 
-static void
-refuse(int fd, int error)
-{
-	refused_fd = fd;
-	refused_error = error;
-}
-
-static void
-step_refused(void)
-{
-	if (loop.calls > 0)
-		reactor_stop();
-}
-
-/* The kernel has no memory for a watch: it is tried again, unasked. */
-static void
-test_refused_watch_is_tried_again(void **state)
-{
-	uint64_t begin_ms = real_now_ms();
-
-	(void)state;
-	assert_int_equal(write(loop.pipe[1], "x", 1), 1);
-	refuse(loop.pipe[0], ENOMEM);
-	reactor_watch(&loop.watch, loop.pipe[0], REACTOR_READ, on_ready, NULL);
-	run(step_refused);
-	assert_int_equal(refused_fd, -1);
-	assert_int_equal(loop.signals[SIGPIPE], 0);
-	assert_true(real_now_ms() - begin_ms >= 1000);
-	assert_true(real_now_ms() - begin_ms < 10000);
-}
-
-static void
-step_stop_refused(void)
-{
-	switch (loop.turns) {
-	case 1:
-		break;
-	case 2:         /* without anything else to wake for */
-		assert_int_equal(refused_fd, -1);
-		reactor_rewatch(&loop.watch, REACTOR_READ | REACTOR_WRITE);
-		reactor_unwatch(&loop.watch);
-		armed_ms = reactor_now_ms() + 1200;
-		reactor_arm(armed_ms);
-		break;
-	default:
-		if (reactor_now_ms() >= armed_ms)
-			reactor_stop();
-	}
-}
-
-static void
-test_refused_watch_can_be_stopped(void **state)
-{
-	(void)state;
-	assert_int_equal(write(loop.pipe[1], "x", 1), 1);
-	refuse(loop.pipe[0], ENOSPC);
-	reactor_watch(&loop.watch, loop.pipe[0], REACTOR_READ, on_ready, NULL);
-	run(step_stop_refused);
-	assert_int_equal(loop.calls, 0);
-}
-
-/* --- signals */
-
-static void
-step_signals(void)
-{
-	if (loop.turns == 1) {
-		raise(SIGHUP);
-		raise(SIGTERM);
-		raise(SIGUSR2);
-		raise(SIGINT);
-		raise(SIGPIPE);
-		raise(SIGXFSZ);
-	}
-	if (loop.signals[SIGHUP] + loop.signals[SIGTERM] +
-	    loop.signals[SIGUSR2] + loop.signals[SIGINT] == 4)
-		reactor_stop();
-}
-
-static void
-test_signals(void **state)
-{
-	(void)state;
-	run(step_signals);
-	assert_int_equal(loop.signals[SIGHUP], 1);
-	assert_int_equal(loop.signals[SIGTERM], 1);
-	assert_int_equal(loop.signals[SIGPIPE], 0);
-	assert_int_equal(loop.signals[SIGXFSZ], 0);
-	assert_int_equal(loop.turns, 2);
-}
-
-static void
-step_broken_pipe(void)
-{
-	if (loop.turns == 1) {
-		close(loop.pipe[0]);
-		assert_int_equal(write(loop.pipe[1], "x", 1), -1);
-		assert_int_equal(errno, EPIPE);
-		loop.pipe[0] = -1;
-	} else {
-		reactor_stop();
-	}
-}
-
-static void
-test_broken_pipe_is_harmless(void **state)
-{
-	(void)state;
-	run(step_broken_pipe);
-	assert_int_equal(loop.turns, 2);
-	assert_int_equal(loop.signals[SIGPIPE], 0);
-}
-
-static pid_t child;
-
-static void
-step_child(void)
-{
-	if (loop.turns == 1) {
-		child = fork();
-		if (child == 0)
-			_exit(7);
-		assert_true(child > 0);
-	}
-	if (loop.signals[SIGCHLD] > 0)
-		reactor_stop();
-}
-
-/* The loop reaps nobody, even if SIGCHLD was ignored when we were started. */
-static void
-test_child_is_left_to_us(void **state)
-{
-	int status;
-
-	(void)state;
-	reactor_release();
-	signal(SIGCHLD, SIG_IGN);
-	assert_int_equal(reactor_init(on_turn, on_signal, &loop), 0);
-	run(step_child);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(WEXITSTATUS(status), 7);
-}
-
-static void
-test_mask_is_restored(void **state)
-{
-	sigset_t set;
-
-	(void)state;
-	sigprocmask(SIG_BLOCK, NULL, &set);
-	assert_int_equal(sigismember(&set, SIGTERM), 1);
-	raise(SIGPIPE);
-	reactor_release();
-	sigprocmask(SIG_BLOCK, NULL, &set);
-	assert_int_equal(sigismember(&set, SIGTERM), 0);
-	assert_int_equal(sigismember(&set, SIGPIPE), 0);
-}
-
-/* --- quiet, and scarcity */
-
-static struct rusage usage_before;
-
-static void
-step_idle(void)
-{
-	if (loop.turns == 1) {
-		getrusage(RUSAGE_SELF, &usage_before);
-		reactor_arm(reactor_now_ms() + 1000);
-	} else {
-		reactor_stop();
-	}
-}
-
-static void
-test_idle_loop_sleeps(void **state)
-{
-	struct rusage usage;
-
-	(void)state;
-	run(step_idle);
-	getrusage(RUSAGE_SELF, &usage);
-	assert_int_equal(loop.turns, 2);
-	assert_in_range(usage.ru_nvcsw - usage_before.ru_nvcsw, 0, 3);
-}
-
-static void
-give_memory(int number)
-{
-	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
-
-	(void)number;
-	setrlimit(RLIMIT_AS, &none);
-}
-
-static void
-watch_high_fd(void)
-{
-	struct itimerval soon = { .it_value = { .tv_usec = 300000 } };
-	struct rlimit limit, tight = { 1, RLIM_INFINITY };
-	struct watch watch = { 0 };
-
-	signal(SIGALRM, give_memory);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (dup2(loop.pipe[0], HIGH_FD) < 0)
-		_exit(77);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	setrlimit(RLIMIT_AS, &tight);
-	reactor_watch(&watch, HIGH_FD, REACTOR_READ, on_ready, NULL);
-	_exit(0);
-}
-
-/* libev would abort: its table of fds has to grow, and there is no memory. */
-static void
-test_waits_for_memory(void **state)
-{
-	int status;
-
-	(void)state;
-	child = fork();
-	if (child == 0)
-		watch_high_fd();
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, \
+	fixture_tear_down)
 
 int
 main(void)
@@ -571,17 +255,10 @@ main(void)
 		TEST(test_past_deadline_is_at_once),
 		TEST(test_last_arm_counts),
 		TEST(test_alarms_in_order),
+		TEST(test_alarm_set_twice),
 		TEST(test_alarm_after_long_work),
 		TEST(test_turn_after_all_callbacks),
 		TEST(test_rewatch),
-		TEST(test_refused_watch_is_tried_again),
-		TEST(test_refused_watch_can_be_stopped),
-		TEST(test_signals),
-		TEST(test_broken_pipe_is_harmless),
-		TEST(test_child_is_left_to_us),
-		TEST(test_mask_is_restored),
-		TEST(test_idle_loop_sleeps),
-		TEST(test_waits_for_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

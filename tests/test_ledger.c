@@ -1,0 +1,462 @@
+/*
+ * The ledger on a real file system, also a full one and a damaged file.
+ *
+ * A full disk is RLIMIT_FSIZE here: write(2) then takes a part of a line and
+ * fails with EFBIG, as it does with ENOSPC.
+ */
+#include "ledger.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bounds.h"
+
+static char parent[32], directory[64], path[128];
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	strcpy(parent, "/tmp/test_ledger.XXXXXX");
+	if (mkdtemp(parent) == NULL)
+		return -1;
+	snprintf(directory, sizeof(directory), "%s/state", parent);
+	snprintf(path, sizeof(path), "%s/deployments.jsonl", directory);
+	signal(SIGXFSZ, SIG_IGN);
+	ledger_open(directory);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	ledger_close();
+	(void)unlink(path);
+	(void)rmdir(path);
+	(void)rmdir(directory);
+	return rmdir(parent);
+}
+
+static void
+limit_file(rlim_t size_bytes)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = size_bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+append(const char *service, unsigned revision, const char *verdict)
+{
+	char json[256];
+
+	snprintf(json, sizeof(json), "{\"service\":\"%s\",\"revision\":%u,"
+	    "\"verdict\":\"%s\",\"fingerprint\":\"00000000000000%02x\"}",
+	    service, revision, verdict, revision);
+	ledger_append(json);
+}
+
+static void
+write_raw(const char *bytes, size_t size_bytes)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size_bytes), size_bytes);
+	close(fd);
+}
+
+static void
+assert_file(const char *text)
+{
+	static char bytes[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t count = read(fd, bytes, sizeof(bytes) - 1);
+
+	close(fd);
+	assert_true(count >= 0);
+	bytes[count] = '\0';
+	assert_string_equal(bytes, text);
+}
+
+/* Reads, and compares with the lines given, newest first; NULL ends them. */
+static void
+assert_lines(const char *service, size_t limit, ...)
+{
+	char **lines;
+	const char *wanted;
+	va_list arguments;
+	size_t count = ledger_read(service, limit, &lines), i;
+
+	va_start(arguments, limit);
+	for (i = 0; i < count; i++) {
+		wanted = va_arg(arguments, const char *);
+		assert_non_null(wanted);
+		assert_string_equal(lines[i], wanted);
+		free(lines[i]);
+	}
+	assert_null(va_arg(arguments, const char *));
+	va_end(arguments);
+	free(lines);
+}
+
+static void
+assert_past(const char *service, uint32_t last, uint32_t good,
+    uint64_t fingerprint)
+{
+	uint32_t revision_last, revision_good;
+	uint64_t fingerprint_good;
+
+	ledger_past(service, &revision_last, &revision_good,
+	    &fingerprint_good);
+	assert_int_equal(revision_last, last);
+	assert_int_equal(revision_good, good);
+	assert_int_equal(fingerprint_good, fingerprint);
+}
+
+/* --- appending */
+
+static void
+test_append_and_read(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	assert_null(ledger_error());
+	assert_lines(NULL, 10, NULL);
+	ledger_append("{\"service\":\"a\",\"n\":1}");
+	ledger_append("{ \"n\": 2, \"service\" : \"b\" }");
+	ledger_append("{\"service\":\"a\",\"n\":3}");
+	assert_null(ledger_error());
+	assert_file("{\"service\":\"a\",\"n\":1}\n"
+	    "{ \"n\": 2, \"service\" : \"b\" }\n{\"service\":\"a\",\"n\":3}\n");
+	assert_lines(NULL, 10, "{\"service\":\"a\",\"n\":3}",
+	    "{ \"n\": 2, \"service\" : \"b\" }", "{\"service\":\"a\",\"n\":1}",
+	    NULL);
+	assert_lines("a", 10, "{\"service\":\"a\",\"n\":3}",
+	    "{\"service\":\"a\",\"n\":1}", NULL);
+	assert_lines("b", 10, "{ \"n\": 2, \"service\" : \"b\" }", NULL);
+	assert_lines("c", 10, NULL);
+	assert_lines("a", 1, "{\"service\":\"a\",\"n\":3}", NULL);
+	assert_lines("a", 0, NULL);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0644);
+}
+
+static void
+test_appends_to_what_was_there(void **state)
+{
+	(void)state;
+	ledger_append("{\"n\":1}");
+	ledger_close();
+	ledger_open(directory);
+	ledger_append("{\"n\":2}");
+	assert_file("{\"n\":1}\n{\"n\":2}\n");
+}
+
+static void
+test_cut_line_is_ended(void **state)
+{
+	(void)state;
+	ledger_append("{\"n\":1}");
+	write_raw("{\"n\":2,\"se", 10);
+	assert_lines(NULL, 10, "{\"n\":1}", NULL);
+	ledger_append("{\"n\":3}");
+	assert_file("{\"n\":1}\n{\"n\":2,\"se\n{\"n\":3}\n");
+	assert_lines(NULL, 10, "{\"n\":3}", "{\"n\":1}", NULL);
+	write_raw("{\"n\":4}", 7);      /* only its newline is missing */
+	assert_lines(NULL, 1, "{\"n\":4}", NULL);
+}
+
+static void
+test_rotated_file(void **state)
+{
+	char other[160];
+
+	(void)state;
+	ledger_append("{\"n\":1}");
+	snprintf(other, sizeof(other), "%s.1", path);
+	assert_int_equal(rename(path, other), 0);
+	ledger_append("{\"n\":2}");
+	assert_null(ledger_error());
+	assert_file("{\"n\":2}\n");
+	assert_int_equal(unlink(other), 0);
+}
+
+static void
+test_full_disk(void **state)
+{
+	(void)state;
+	ledger_append("{\"n\":1}");
+	limit_file(12);                 /* room for `{"n":1}`, `\n{"n` */
+	ledger_append("{\"n\":2}");
+	assert_non_null(ledger_error());
+	assert_non_null(strstr(ledger_error(), "File too large"));
+	assert_non_null(strstr(ledger_error(), "next one: 1;"));
+	assert_non_null(strstr(ledger_error(), path));
+	ledger_append("{\"n\":3}");
+	assert_non_null(strstr(ledger_error(), "next one: 2;"));
+	assert_file("{\"n\":1}\n{\"n\"");
+	assert_lines(NULL, 10, "{\"n\":3}", "{\"n\":2}", "{\"n\":1}", NULL);
+	limit_file(RLIM_INFINITY);
+	ledger_append("{\"n\":4}");
+	assert_null(ledger_error());
+	assert_file("{\"n\":1}\n{\"n\"\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n");
+	assert_lines(NULL, 2, "{\"n\":4}", "{\"n\":3}", NULL);
+}
+
+/* All of it but the newline: it is not written twice. */
+static void
+test_full_before_newline(void **state)
+{
+	(void)state;
+	limit_file(7);
+	ledger_append("{\"n\":1}");
+	assert_null(ledger_error());
+	limit_file(RLIM_INFINITY);
+	ledger_append("{\"n\":2}");
+	assert_file("{\"n\":1}\n{\"n\":2}\n");
+}
+
+static void
+test_too_many_wait(void **state)
+{
+	char **lines;
+	unsigned i;
+	size_t count;
+
+	(void)state;
+	limit_file(0);
+	for (i = 1; i <= LEDGER_PENDING_MAX + 3; i++)
+		append("web", i, "complete");
+	assert_non_null(strstr(ledger_error(), "next one: 64, 3 are lost;"));
+	assert_past("web", LEDGER_PENDING_MAX + 3, LEDGER_PENDING_MAX + 3,
+	    LEDGER_PENDING_MAX + 3);
+	limit_file(RLIM_INFINITY);
+	ledger_close();                 /* a last attempt */
+	ledger_open(directory);
+	assert_null(ledger_error());
+	count = ledger_read("web", 1000, &lines);
+	assert_int_equal(count, LEDGER_PENDING_MAX);
+	assert_non_null(strstr(lines[count - 1], "\"revision\":4,"));
+	for (i = 0; i < count; i++)
+		free(lines[i]);
+	free(lines);
+}
+
+static void
+test_no_directory(void **state)
+{
+	(void)state;
+	ledger_close();
+	ledger_open("/nonexistent/state");
+	assert_non_null(strstr(ledger_error(), "No such file or directory"));
+	ledger_append("{\"n\":1}");
+	assert_lines(NULL, 10, "{\"n\":1}", NULL);
+	ledger_close();
+	ledger_open(directory);
+	assert_null(ledger_error());
+}
+
+static void
+test_something_else_is_there(void **state)
+{
+	(void)state;
+	unlink(path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	ledger_append("{\"n\":1}");
+	assert_non_null(strstr(ledger_error(), "Is a directory"));
+	rmdir(path);
+	assert_int_equal(mkfifo(path, 0644), 0);
+	ledger_append("{\"n\":2}");
+	assert_non_null(ledger_error());
+	assert_lines(NULL, 10, "{\"n\":2}", "{\"n\":1}", NULL);
+	unlink(path);
+	ledger_append("{\"n\":3}");
+	assert_null(ledger_error());
+	assert_file("{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+}
+
+/* --- reading */
+
+static void
+test_garbage_is_skipped(void **state)
+{
+	static const char garbage[] = "\n\n[1,2]\nnull\n\"text\"\nx\0y\n"
+	    "{\"service\":\"a\",\"s\":\"\0\"}\n{\"service\":\"a\"\n\xff\xfe\n"
+	    "{\"service\":{\"a\":1}}\n{\"service\":\"ab\"}\n"
+	    "{\"x\":\"a\",\"service\":\"b\"}\n";
+
+	(void)state;
+	ledger_append("{\"service\":\"a\",\"n\":1}");
+	write_raw(garbage, sizeof(garbage) - 1);
+	ledger_append("{\"service\":\"a\",\"n\":2}");
+	assert_lines("a", 10, "{\"service\":\"a\",\"n\":2}",
+	    "{\"service\":\"a\",\"n\":1}", NULL);
+}
+
+/* A JSON line of exactly that many bytes, without its newline. */
+static void
+write_long_line(size_t size_bytes)
+{
+	char *line = malloc(size_bytes + 1);
+
+	assert_non_null(line);
+	memset(line, 'x', size_bytes);
+	memcpy(line, "{\"service\":\"a\",\"n\":\"", 20);
+	memcpy(line + size_bytes - 2, "\"}\n", 3);
+	write_raw(line, size_bytes + 1);
+	free(line);
+}
+
+static void
+test_long_lines(void **state)
+{
+	static const size_t sizes[] = { 65537, 70000, 81920, 81921, 200000,
+	    65536, 65535, 16384, 16383, 16385, 49152 };
+	static char front[100000];
+	char **lines;
+	size_t i, count;
+
+	(void)state;
+	/* Its first part could be taken for a line. */
+	memset(front, ' ', sizeof(front));
+	memcpy(front, "{\"service\":\"a\"}", 15);
+	front[sizeof(front) - 1] = '\n';
+	write_long_line(300000);
+	write_raw(front, sizeof(front));
+	ledger_append("{\"service\":\"a\",\"n\":1}");
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		write_long_line(sizes[i]);
+	ledger_append("{\"service\":\"a\",\"n\":2}");
+	count = ledger_read("a", 100, &lines);
+	assert_int_equal(count, 8);
+	assert_string_equal(lines[0], "{\"service\":\"a\",\"n\":2}");
+	assert_int_equal(strlen(lines[1]), 49152);
+	assert_int_equal(strlen(lines[6]), 65536);
+	assert_string_equal(lines[7], "{\"service\":\"a\",\"n\":1}");
+	for (i = 0; i < count; i++)
+		free(lines[i]);
+	free(lines);
+}
+
+/* Lines across all borders of chunks. */
+static void
+test_many_lines(void **state)
+{
+	char **lines, wanted[64];
+	unsigned i;
+	size_t count;
+	FILE *file = fopen(path, "ae");
+
+	(void)state;
+	assert_non_null(file);
+	for (i = 0; i < 20000; i++)
+		fprintf(file, "{\"service\":\"%s\",\"n\":%u}\n",
+		    i % 3 ? "web" : "db", i);
+	fclose(file);
+	count = ledger_read("db", 5000, &lines);
+	assert_int_equal(count, HISTORY_LINES_MAX);
+	for (i = 0; i < count; i++) {
+		snprintf(wanted, sizeof(wanted), "{\"service\":\"db\","
+		    "\"n\":%u}", 19998 - 3 * i);
+		assert_string_equal(lines[i], wanted);
+		free(lines[i]);
+	}
+	free(lines);
+}
+
+/* What is far from the end of a huge file is not looked for. */
+static void
+test_huge_file(void **state)
+{
+	(void)state;
+	ledger_append("{\"service\":\"a\",\"n\":1}");
+	assert_int_equal(truncate(path, (off_t)1 << 33), 0);
+	ledger_append("{\"service\":\"a\",\"n\":2}");
+	assert_null(ledger_error());
+	assert_lines("a", 10, "{\"service\":\"a\",\"n\":2}", NULL);
+}
+
+/* --- the past */
+
+static void
+test_past(void **state)
+{
+	(void)state;
+	assert_past("web", 0, 0, 0);
+	append("web", 4, "complete");
+	append("web", 5, "complete");
+	append("db", 40, "complete");
+	append("web", 6, "rolled-back");
+	assert_past("web", 6, 5, 5);
+	append("web", 4, "complete");           /* an undo */
+	assert_past("web", 6, 4, 4);
+	append("web", 7, "superseded");
+	append("web", 8, "aborted");
+	assert_past("web", 8, 4, 4);
+	assert_past("we", 0, 0, 0);
+	assert_past("db", 40, 40, 40);
+}
+
+static void
+test_past_of_damaged_records(void **state)
+{
+	(void)state;
+	append("web", 3, "complete");
+	ledger_append("{\"service\":\"web\",\"revision\":-1}");
+	ledger_append("{\"service\":\"web\",\"revision\":4294967305}");
+	ledger_append("{\"service\":\"web\",\"revision\":\"9\"}");
+	assert_past("web", 3, 3, 3);
+	ledger_append("{\"service\":\"db\",\"revision\":0,\"verdict\":"
+	    "\"complete\",\"fingerprint\":\"fedcba9876543210\"}");
+	assert_past("db", 0, 0, 0);
+	ledger_append("{\"service\":\"web\",\"revision\":5,\"verdict\":"
+	    "\"complete\",\"fingerprint\":\"xyz\"}");
+	assert_past("web", 5, 5, 0);
+	ledger_append("{\"service\":\"web\",\"revision\":6,\"verdict\":"
+	    "\"complete\",\"fingerprint\":\"fedcba9876543210\"}");
+	assert_past("web", 6, 6, UINT64_C(0xfedcba9876543210));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_append_and_read),
+		TEST(test_appends_to_what_was_there),
+		TEST(test_cut_line_is_ended),
+		TEST(test_rotated_file),
+		TEST(test_full_disk),
+		TEST(test_full_before_newline),
+		TEST(test_too_many_wait),
+		TEST(test_no_directory),
+		TEST(test_something_else_is_there),
+		TEST(test_garbage_is_skipped),
+		TEST(test_long_lines),
+		TEST(test_many_lines),
+		TEST(test_huge_file),
+		TEST(test_past),
+		TEST(test_past_of_damaged_records),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
