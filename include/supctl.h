@@ -129,6 +129,13 @@ void draw_line(struct draw *, enum style, const char *format, ...)
  */
 size_t draw_clean(const char *text, char ret_bytes[5]);
 
+/* Writes as it is. */
+void draw_raw(FILE *out, const char *text);
+
+/* Writes what is held back.  Returns 0, or the first errno that standard
+ * output ever had; EPIPE: nobody reads any more. */
+int draw_flush(void);
+
 struct unit draw_duration(uint64_t duration_ms);        /* 12 ms, 3m12s */
 struct unit draw_bytes(uint64_t size_bytes);            /* 48M */
 struct unit draw_age(int64_t time_s);                   /* until now */

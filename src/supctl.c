@@ -121,14 +121,20 @@ unknown_verb(const char *name)
 static void
 print_usage(FILE *out, const char *before, const struct verb *verb)
 {
-	fprintf(out, "%s%s%s", before, verb->name,
-	    verb->usage[0] != '\0' ? " " : "");
-	for (const char *p = verb->usage; *p != '\0'; p++) {
-		putc(*p, out);
+	const char *p = verb->usage;
+
+	draw_raw(out, before);
+	draw_raw(out, verb->name);
+	if (*p != '\0')
+		draw_raw(out, " ");
+	for (; *p != '\0'; p++) {
+		const char letter[2] = { *p, '\0' };
+
+		draw_raw(out, letter);
 		if (*p == '\n')
-			fputs("          ", out);
+			draw_raw(out, "          ");
 	}
-	putc('\n', out);
+	draw_raw(out, "\n");
 }
 
 static void
@@ -276,17 +282,19 @@ run_verb(struct supctl *ctl, int argc, char **argv)
 	return code;
 }
 
-/* What was printed may not have arrived; who has gone does not mind. */
+/*
+ * What was printed may not have arrived.  Who has gone does not mind, and then
+ * the verdict is still what counts.
+ */
 static int
 flush_output(int code)
 {
-	errno = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	int error = draw_flush();
+
+	if (error == 0 || error == EPIPE)
 		return code;
-	if (errno != EPIPE && errno != 0)
-		complain("cannot write to standard output: %s",
-		    strerror(errno));
-	return code == SUPCTL_DONE && errno != EPIPE ? SUPCTL_FAILED : code;
+	complain("cannot write to standard output: %s", strerror(error));
+	return code == SUPCTL_DONE ? SUPCTL_FAILED : code;
 }
 
 int

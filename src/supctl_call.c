@@ -329,7 +329,7 @@ call_print_json(const json_t *value)
 	char *text = draw_memory(json_dumps(value,
 	    JSON_COMPACT | JSON_ENSURE_ASCII));
 
-	fputs(text, stdout);
-	putchar('\n');
+	draw_raw(stdout, text);
+	draw_raw(stdout, "\n");
 	free(text);
 }

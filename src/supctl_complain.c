@@ -25,7 +25,7 @@ complain(const char *format, ...)
 		text = NULL;
 	va_end(arguments);
 	draw_memory(text);
-	fflush(stdout);         /* in the order in which it happened */
+	(void)draw_flush();     /* in the order in which it happened */
 	draw_init(&d, stderr);
 	draw_text(&d, STYLE_PLAIN, "supctl: ");
 	draw_text(&d, STYLE_PLAIN, text);
@@ -112,34 +112,37 @@ unchanged(const struct supctl *ctl)
 	return ctl->changes ? "; nothing was changed" : "";
 }
 
-/* Levenshtein's distance of short words, or more than `most`. */
 static size_t
-word_distance(const char *a, const char *b, size_t most)
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters were lost, added, mistaken or swapped with the next. */
+static size_t
+word_distance(const char *a, const char *b, size_t far)
 {
 	enum { LENGTH_MAX = NAME_LENGTH_MAX };
 	size_t a_length = strlen(a), b_length = strlen(b);
-	size_t row[LENGTH_MAX + 1];
+	size_t table[LENGTH_MAX + 1][LENGTH_MAX + 1];
 
 	if (a_length > LENGTH_MAX || b_length > LENGTH_MAX)
-		return most + 1;
-	for (size_t j = 0; j <= b_length; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_length; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_length; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			if (best > row[j - 1] + 1)
-				best = row[j - 1] + 1;
-			row[j] = best;
+		return far;
+	for (size_t i = 0; i <= a_length; i++)
+		for (size_t j = 0; j <= b_length; j++) {
+			if (i == 0 || j == 0) {
+				table[i][j] = i + j;
+				continue;
+			}
+			table[i][j] = least(table[i - 1][j - 1] +
+			    (a[i - 1] != b[j - 1]),
+			    least(table[i - 1][j], table[i][j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				table[i][j] = least(table[i][j],
+				    table[i - 2][j - 2] + 1);
 		}
-	}
-	return row[b_length];
+	return table[a_length][b_length];
 }
 
 const char *
@@ -204,7 +207,7 @@ complain_configuration(const struct supctl *ctl, const json_t *parameters)
 	json_t *error;
 	size_t i;
 
-	fflush(stdout);
+	(void)draw_flush();
 	draw_init(&d, stderr);
 	json_array_foreach(errors, i, error) {
 		uint64_t line = field_number(error, "line");
@@ -232,9 +235,27 @@ complain_failed(const struct supctl *ctl, const json_t *parameters)
 static void
 complain_permission(const struct supctl *ctl, const json_t *parameters)
 {
-	(void)parameters;
-	complain("not permitted: root, supd's own user and members of its "
-	    "control_group may%s", unchanged(ctl));
+	char who[32] = "";
+
+	if (field_given(parameters, "uid"))
+		snprintf(who, sizeof(who), " for uid %" PRIu64,
+		    field_number(parameters, "uid"));
+	complain("not permitted%s: root, supd's own user and members of its "
+	    "control_group may%s", who, unchanged(ctl));
+}
+
+static void
+complain_busy(const struct supctl *ctl, const json_t *parameters)
+{
+	complain("the supervisor is busy: it has %" PRIu64 " clients already%s",
+	    field_number(parameters, "limit"), unchanged(ctl));
+}
+
+static void
+complain_frame(const struct supctl *ctl, const json_t *parameters)
+{
+	complain("the request is larger than %" PRIu64 " bytes%s",
+	    field_number(parameters, "limit"), unchanged(ctl));
 }
 
 static void
@@ -265,6 +286,8 @@ static const struct {
 	{ "io.supd.BadConfiguration", complain_configuration, SUPCTL_USAGE },
 	{ "io.supd.Failed", complain_failed, SUPCTL_FAILED },
 	{ "io.supd.PermissionDenied", complain_permission, SUPCTL_REFUSED },
+	{ "io.supd.Busy", complain_busy, SUPCTL_FAILED },
+	{ "io.supd.FrameTooLarge", complain_frame, SUPCTL_USAGE },
 	{ "org.varlink.service.PermissionDenied", complain_permission,
 	    SUPCTL_REFUSED },
 	{ "org.varlink.service.InterfaceNotFound", complain_method,

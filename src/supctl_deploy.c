@@ -47,7 +47,7 @@ show_event(struct wait *w, const json_t *event)
 		return;
 	picture_erase(w->picture);
 	event_print(&w->draw, event, false);
-	fflush(stdout);
+	(void)draw_flush();
 }
 
 /* What is known of a deployment that has ended; NULL if nothing. */
@@ -264,7 +264,7 @@ hear(struct wait *w, const struct reply *reply)
 		call_print_json(reply->parameters);
 	else
 		show_event(w, field_object(reply->parameters, "event"));
-	fflush(stdout);
+	(void)draw_flush();
 	if (reply->continues)
 		return -1;
 	picture_close(w->picture);

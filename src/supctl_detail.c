@@ -8,6 +8,7 @@
 #include "supctl.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WORKERS_LISTED_MAX = 24, UNUSUAL_LISTED_MAX = 12 };
@@ -117,6 +118,20 @@ print_worker(struct table *t, const json_t *worker)
 	print_remark(t, worker);
 }
 
+/* By slot, the older release first: the supervisor has them in the order of
+ * its records. */
+static int
+compare_workers(const void *a, const void *b)
+{
+	const json_t *left = *(json_t *const *)a, *right = *(json_t *const *)b;
+	const char *key = "slot";
+
+	if (field_number(left, key) == field_number(right, key))
+		key = "revision";
+	return (field_number(left, key) > field_number(right, key)) -
+	    (field_number(left, key) < field_number(right, key));
+}
+
 static void
 print_worker_list(struct draw *d, const json_t *workers, bool unusual_only)
 {
@@ -126,28 +141,28 @@ print_worker_list(struct draw *d, const json_t *workers, bool unusual_only)
 	    sizeof(headings[0]));
 	size_t listed_max = unusual_only ? UNUSUAL_LISTED_MAX :
 	    WORKERS_LISTED_MAX;
-	size_t listed = 0, left_out = 0, i;
+	json_t **list = draw_memory(calloc(json_array_size(workers),
+	    sizeof(*list)));
 	struct draw cut = *d;
+	size_t count = 0, i;
 	json_t *worker;
 
-	json_array_foreach(workers, i, worker) {
-		if (unusual_only && strcmp(field_text(worker, "state"),
-		    "ready") == 0)
-			continue;
-		if (listed == listed_max) {
-			left_out++;
-			continue;
-		}
-		print_worker(t, worker);
-		listed++;
-	}
+	json_array_foreach(workers, i, worker)
+		if (!unusual_only || strcmp(field_text(worker, "state"),
+		    "ready") != 0)
+			list[count++] = worker;
+	qsort(list, count, sizeof(*list), compare_workers);
+	for (i = 0; i < count && i < listed_max; i++)
+		print_worker(t, list[i]);
+	free(list);
 	/* A STATUS= may be long; what a sentence says must not be cut, it may. */
 	draw_fit(&cut);
 	cut.height = d->height;
 	table_print(t, &cut, 2);
 	d->line_count = cut.line_count;
-	if (left_out > 0)
-		draw_line(d, STYLE_DIM, "  and %zu more like these", left_out);
+	if (count > listed_max)
+		draw_line(d, STYLE_DIM, "  and %zu more like these",
+		    count - listed_max);
 }
 
 static void

@@ -10,6 +10,7 @@
  */
 #include "supctl.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,6 +26,31 @@ static const char *const escapes[] = {
 	[STYLE_WARNING] = "\033[33m",
 	[STYLE_BAD] = "\033[31m",
 };
+
+/* The first error of standard output; stdio forgets which it was. */
+static int output_error;
+
+static void
+note_error(const FILE *out)
+{
+	if (out == stdout && output_error == 0)
+		output_error = errno;
+}
+
+void
+draw_raw(FILE *out, const char *text)
+{
+	if (fputs(text, out) == EOF)
+		note_error(out);
+}
+
+int
+draw_flush(void)
+{
+	if (fflush(stdout) == EOF)
+		note_error(stdout);
+	return output_error;
+}
 
 void *
 draw_memory(void *pointer)
@@ -147,15 +173,15 @@ draw_text(struct draw *d, enum style style, const char *text)
 	if (is_beyond(d))
 		return;
 	if (coloured)
-		fputs(escapes[style], d->out);
+		draw_raw(d->out, escapes[style]);
 	for (size_t n; (n = draw_clean(text, bytes)) > 0; text += n) {
 		if (d->width > 0 && d->column >= d->width)
 			break;
-		fputs(bytes, d->out);
+		draw_raw(d->out, bytes);
 		d->column++;
 	}
 	if (coloured)
-		fputs("\033[0m", d->out);
+		draw_raw(d->out, "\033[0m");
 }
 
 static void
@@ -187,7 +213,7 @@ draw_end(struct draw *d)
 	if (is_beyond(d))
 		return;
 	/* What the line before left there is wiped out. */
-	fputs(d->redraws ? "\033[K\n" : "\n", d->out);
+	draw_raw(d->out, d->redraws ? "\033[K\n" : "\n");
 	d->column = 0;
 	d->line_count++;
 }
@@ -255,11 +281,15 @@ draw_bytes(uint64_t size_bytes)
 struct unit
 draw_age(int64_t time_s)
 {
-	int64_t now_s = (int64_t)time(NULL);
+	int64_t age_s = (int64_t)time(NULL) - time_s;
+	struct unit unit;
 
-	/* Clocks step; an age below zero helps nobody. */
-	return draw_duration(now_s > time_s ?
-	    (uint64_t)(now_s - time_s) * 1000 : 0);
+	if (age_s < 0)
+		age_s = 0;      /* clocks step; that helps nobody */
+	if (age_s >= 60)
+		return draw_duration((uint64_t)age_s * 1000);
+	snprintf(unit.text, sizeof(unit.text), "%" PRId64 "s", age_s);
+	return unit;
 }
 
 struct unit

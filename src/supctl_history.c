@@ -173,7 +173,6 @@ print_event(const struct supctl *ctl, struct draw *d, const json_t *reply)
 		call_print_json(event);
 	else
 		event_print(d, event, true);
-	fflush(stdout);
 	return true;
 }
 
@@ -186,7 +185,7 @@ print_events(const struct supctl *ctl, struct call *call)
 
 	draw_init(&d, stdout);
 	/* Who reads us may have gone: then nobody wants more. */
-	while (continues && code == SUPCTL_DONE && !ferror(stdout)) {
+	while (continues && code == SUPCTL_DONE && draw_flush() == 0) {
 		struct reply reply;
 		enum call_result result = call_receive(call, ctl->follow ?
 		    CALL_FOREVER_MS : CALL_PATIENCE_MS, &reply);

@@ -73,7 +73,8 @@ verb_scale(const struct supctl *ctl)
 	if (equals == NULL || equals == service ||
 	    parse_count(equals + 1, &workers) < 0) {
 		complain("scale: expected SERVICE=N with N from 1 to %d, not "
-		    "\"%s\" (`supctl stop` stops all); nothing was changed", WORKERS_MAX, service);
+		    "\"%s\" (`supctl stop` stops all); nothing was changed",
+		    WORKERS_MAX, service);
 		return SUPCTL_USAGE;
 	}
 	*equals = '\0';
@@ -156,6 +157,7 @@ verb_shutdown(const struct supctl *ctl)
 	if (code != SUPCTL_DONE)
 		return code;
 	reply_release(&reply);
-	puts("supd is stopping: all workers finish what they have");
+	draw_raw(stdout,
+	    "supd is stopping: all workers finish what they have\n");
 	return SUPCTL_DONE;
 }

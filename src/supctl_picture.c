@@ -32,6 +32,7 @@ struct picture {
 	uint64_t not_before_ms;
 	struct draw draw;
 	uint32_t painted_count;         /* lines that stand there */
+	struct reply last;              /* what was painted last */
 	uint64_t started_ms;
 };
 
@@ -181,7 +182,7 @@ paint(struct picture *p, const json_t *reply)
 		draw_line(d, STYLE_DIM, "and %" PRIu32 " more rollouts",
 		    rollout_count - SERVICES_PAINTED_MAX);
 	p->painted_count = d->line_count;
-	fflush(d->out);
+	(void)draw_flush();
 }
 
 void
@@ -190,8 +191,13 @@ picture_draw(struct picture *p)
 	uint64_t asked_ms = draw_clock_ms();
 	struct reply reply;
 
-	if (p == NULL || p->broken || asked_ms < p->not_before_ms)
+	if (p == NULL || p->broken)
 		return;
+	if (asked_ms < p->not_before_ms) {
+		if (p->painted_count == 0)
+			paint(p, p->last.parameters);
+		return;
+	}
 	call_send(&p->call, "io.supd.Status", p->service != NULL ?
 	    json_pack("{s:s}", "service", p->service) : json_object(), false);
 	if (call_receive(&p->call, ANSWER_MS, &reply) != CALL_REPLY) {
@@ -199,9 +205,9 @@ picture_draw(struct picture *p)
 		p->broken = true;
 		return;
 	}
-	if (reply.error == NULL)
-		paint(p, reply.parameters);
-	reply_release(&reply);
+	reply_release(&p->last);
+	p->last = reply;
+	paint(p, reply.parameters);
 	/* Thousands of workers are dear to ask for; the rollout comes first. */
 	p->not_before_ms = asked_ms + REST_MS +
 	    REST_FACTOR * (draw_clock_ms() - asked_ms);
@@ -213,6 +219,7 @@ picture_close(struct picture *p)
 	if (p == NULL)
 		return;
 	picture_erase(p);
+	reply_release(&p->last);
 	call_close(&p->call);
 	free(p);
 }

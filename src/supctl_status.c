@@ -175,6 +175,7 @@ print_notes(struct draw *d, const json_t *service)
 	const json_t *last = field_object(service, "last");
 	const char *trouble = field_text(service, "trouble");
 	const char *readiness = field_text(service, "readiness");
+	const char *installed = field_text(service, "installed");
 	const char *verdict = field_text(last, "verdict");
 
 	if (trouble[0] != '\0')
@@ -188,9 +189,12 @@ print_notes(struct draw *d, const json_t *service)
 		rollout_print_last(d, last);
 		draw_end(d);
 	}
-	if (field_flag(service, "newer_build"))
+	if (strcmp(installed, "newer") == 0)
 		note(d, service, STYLE_WARNING, "a newer build is installed; "
 		    "`supctl reload` rolls it out");
+	if (strcmp(installed, "quarantined") == 0)
+		note(d, service, STYLE_WARNING, "the build that is installed "
+		    "was rolled back; install another");
 	if (strncmp(readiness, "alive", 5) == 0) {
 		draw_format(d, STYLE_BOLD, "%s: ", field_text(service,
 		    "name"));

@@ -58,16 +58,16 @@ paint(struct watch *w, const json_t *reply)
 	d->redraws = d->terminal;
 	d->line_count = d->column = 0;
 	if (d->terminal)
-		fputs("\033[H", d->out);
+		draw_raw(d->out, "\033[H");
 	code = status_print(d, reply, w->service != NULL);
 	if (d->terminal)
-		fputs("\033[J", d->out);
+		draw_raw(d->out, "\033[J");
 	else
 		draw_end(d);
 	return code;
 }
 
-/* Asks and paints.  *ret_over: interrupted. */
+/* Asks and paints.  *ret_over: interrupted, or nobody sees it. */
 static int
 look(struct watch *w, bool *ret_over)
 {
@@ -88,7 +88,8 @@ look(struct watch *w, bool *ret_over)
 	    complain_reply(w->ctl, &w->call, &reply) :
 	    paint(w, reply.parameters);
 	reply_release(&reply);
-	fflush(stdout);
+	if (draw_flush() != 0)
+		*ret_over = true;
 	return code;
 }
 
@@ -131,8 +132,8 @@ status_watch(const struct supctl *ctl, const char *service)
 	draw_init(&w.draw, stdout);
 	open_keys(&w);
 	if (w.draw.terminal && !ctl->json)
-		fputs("\033[2J", stdout);
-	while (code == SUPCTL_DONE && !over && !ferror(stdout)) {
+		draw_raw(stdout, "\033[2J");
+	while (code == SUPCTL_DONE && !over && draw_flush() == 0) {
 		code = look(&w, &over);
 		if (code == SUPCTL_DONE && !over)
 			over = wait_for_key(&w);

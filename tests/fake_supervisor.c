@@ -5,8 +5,6 @@
  */
 #include "fake_supervisor.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
@@ -18,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -323,11 +320,11 @@ exit_code(int status)
 	    -1 - WTERMSIG(status);
 }
 
-/* Waits for the end; copies what the terminal shows meanwhile. */
+/* Waits until nobody holds the other end of alive_fd; copies what the terminal
+ * shows meanwhile. */
 static int
-wait_for_end(pid_t pid, int outer_fd, int copy_fd)
+wait_for_end(pid_t pid, int alive_fd, int outer_fd, int copy_fd)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	bool over = false;
 	char bytes[4096];
 	int status = 0;
@@ -335,7 +332,7 @@ wait_for_end(pid_t pid, int outer_fd, int copy_fd)
 	for (int waited_ms = 0; !over && waited_ms < RUN_MS; ) {
 		struct pollfd polled[2] = {
 			{ .fd = outer_fd, .events = POLLIN },
-			{ .fd = pidfd, .events = POLLIN },
+			{ .fd = alive_fd, .events = POLLIN },
 		};
 		ssize_t n;
 
@@ -350,7 +347,6 @@ wait_for_end(pid_t pid, int outer_fd, int copy_fd)
 	if (!over)
 		kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	close(pidfd);
 	return exit_code(status);
 }
 
@@ -379,13 +375,20 @@ fake_supctl(unsigned flags, const char *const *words)
 	int copy_fd = memfd_create("copy", MFD_CLOEXEC);
 	int errors_fd = memfd_create("errors", MFD_CLOEXEC);
 	int outer_fd, output_fd = open_output(flags, &outer_fd);
+	int alive[2];
 	pid_t pid;
 
 	free_run();
+	if (pipe2(alive, O_CLOEXEC) < 0)
+		abort();
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		/* It is closed by the end of supctl, and by nothing else. */
+		fcntl(alive[1], F_SETFD, 0);
 		execute(flags, words, output_fd, errors_fd);
-	fake.run.code = wait_for_end(pid, outer_fd, copy_fd);
+	}
+	close(alive[1]);
+	fake.run.code = wait_for_end(pid, alive[0], outer_fd, copy_fd);
 	fake.run.output = flags & FAKE_DEAF ? strdup("") :
 	    read_whole(outer_fd >= 0 ? copy_fd : output_fd);
 	fake.run.errors = read_whole(errors_fd);
@@ -394,5 +397,6 @@ fake_supctl(unsigned flags, const char *const *words)
 	close(output_fd);
 	close(errors_fd);
 	close(copy_fd);
+	close(alive[0]);
 	return &fake.run;
 }

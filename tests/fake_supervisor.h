@@ -58,4 +58,15 @@ const struct fake_run *fake_supctl(unsigned flags, const char *const *words);
 /* The same in short. */
 #define SUPCTL(...) fake_supctl(0, (const char *const[]){ __VA_ARGS__, NULL })
 
+/* For texts; the test includes <string.h> and <cmocka.h>. */
+#define assert_has(text, part) do { \
+	if (strstr((text), (part)) == NULL) \
+		fail_msg("no \"%s\" in:\n%s", (part), (text)); \
+} while (0)
+
+#define assert_has_not(text, part) do { \
+	if (strstr((text), (part)) != NULL) \
+		fail_msg("\"%s\" in:\n%s", (part), (text)); \
+} while (0)
+
 #endif

@@ -45,7 +45,7 @@ test_bytes_and_shares(void **state)
 	assert_string_equal(draw_bytes(UINT64_C(1288490189)).text, "1.2G");
 	assert_string_equal(draw_percent(1000).text, "100%");
 	assert_string_equal(draw_percent(55).text, "5.5%");
-	assert_string_equal(draw_age((int64_t)time(NULL) + 100).text, "0 ms");
+	assert_string_equal(draw_age((int64_t)time(NULL) + 100).text, "0s");
 }
 
 /* Draws text into memory and compares. */
@@ -132,6 +132,11 @@ test_nearest(void **state)
 	(void)state;
 	assert_string_equal(nearest_word("relaod", words, 4), "reload");
 	assert_string_equal(nearest_word("stat", words, 4), "start");
+	assert_string_equal(nearest_word("tsop", words, 4), "stop");
+	assert_string_equal(nearest_word("wbe", (const char *const[]){ "web" },
+	    1), "web");
+	assert_string_equal(nearest_word("sto", words, 4), "stop");
+	assert_null(nearest_word("st", words, 4));
 	assert_null(nearest_word("deploy", words, 4));
 	assert_null(nearest_word("", words, 4));
 }
@@ -233,7 +238,7 @@ test_interrupt_ends_a_wait(void **state)
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(write(ends[1], "!", 1), 1);
 	call.interrupt_fd = ends[0];
-	assert_int_equal(call_receive(&call, CALL_FOREVER_MS, &reply),
+	assert_int_equal(call_receive(&call, 5000, &reply),
 	    CALL_INTERRUPTED);
 	close(ends[0]);
 	close(ends[1]);
