@@ -21,6 +21,8 @@ for program in $FUZZ_TARGETS; do
 	mkdir -p "$corpus" || exit 2
 	set -- "-max_total_time=$seconds" -timeout=5 -rss_limit_mb=2048 \
 	    -print_final_stats=1 "-artifact_prefix=$corpus-"
+	[ ! -f "$top/tests/fuzz_$name.dict" ] ||
+		set -- "$@" "-dict=$top/tests/fuzz_$name.dict"
 	set -- "$@" "$corpus"
 	[ ! -d "$top/tests/corpus/$name" ] ||
 		set -- "$@" "$top/tests/corpus/$name"
