@@ -41,8 +41,9 @@ struct command_port {
 	    uint32_t *ret_length, uint32_t *ret_limit);
 	void (*describe)(void *ctx, const struct listener *,
 	    const char **ret_name, const char **ret_address, bool *ret_broken);
-	/* Is what the spec's command names on disk another build? */
-	bool (*is_newer)(void *ctx, const struct release *);
+	/* What the command names on disk now: 0 and its identity, or -errno. */
+	int (*look)(void *ctx, const struct spec *,
+	    struct identity *ret_identity);
 	/* Lines of the ledger, newest first, at most `limit` of the service
 	 * (NULL: of all).  Each is a JSON object as it was written.  The caller
 	 * frees the array and the lines. */

@@ -38,6 +38,12 @@ struct kept_release {
 	bool quarantined;               /* was rolled back or undone */
 };
 
+/* A build that was rolled back or undone; fingerprint 0: free. */
+struct quarantined {
+	uint64_t fingerprint;
+	struct identity identity;
+};
+
 struct service {
 	uint32_t id;                    /* never used again */
 	char name[NAME_LENGTH_MAX + 1];
@@ -59,13 +65,14 @@ struct service {
 	struct deployment next;         /* waits for the running one's rollback; */
 	struct release *next_release;   /* NULL: none waits */
 
-	uint64_t quarantine[RELEASES_KEPT_MAX]; /* fingerprints; 0: free */
+	struct quarantined quarantine[RELEASES_KEPT_MAX];
 	uint32_t quarantine_next;
 
 	uint64_t retry_at_ms;           /* pin again, no release yet */
 	uint32_t retry_count;
 	uint64_t busy_until_ms;         /* ETXTBSY is not a failure before */
-	uint64_t restart_count;         /* workers that ended by themselves */
+	uint64_t restart_count;         /* workers of the release in charge that
+					 * ended by themselves */
 	char trouble[REASON_BYTES_MAX]; /* why there is no release; or "" */
 	struct worker last_exit;        /* who ended last, and when: */
 	uint64_t last_exit_ms;          /* 0: nobody yet */
@@ -139,6 +146,7 @@ struct reload_result {
 	char text[REASON_BYTES_MAX];    /* what is done, and why */
 	struct policy policy;           /* for the plan's steps */
 	bool rolls_out;
+	bool failed;                    /* was to be done and could not; `text` */
 };
 
 struct reload_results {
@@ -162,7 +170,7 @@ int engine_restart(struct engine *, struct service *,
     struct reload_result *ret_result, char *ret_text);
 int engine_start(struct engine *, struct service *, char *ret_text);
 int engine_stop(struct engine *, struct service *, char *ret_text);
-int engine_scale(struct engine *, struct service *, uint32_t workers,
+int engine_scale(struct engine *, struct service *, int64_t workers,
     char *ret_text);
 /* Returns how many ready workers were signalled, or -1. */
 int engine_signal(struct engine *, struct service *, int signal_number,

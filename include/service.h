@@ -30,8 +30,11 @@ struct release *service_stable(struct service *);
  */
 int service_keep(struct engine *, struct service *, struct release *);
 
-/* Lets go of releases that nothing needs: not in charge, not rolling out, no
- * workers, never to be undone to. */
+/*
+ * Lets go of releases that nothing needs: not in charge, not rolling out, no
+ * workers, never to be undone to.  Those that may be undone to stay pinned, but
+ * not bound: who connects where nobody accepts would wait for ever.
+ */
 void service_tidy(struct engine *, struct service *);
 
 /* The release `undo` goes back to, or NULL. */
@@ -41,7 +44,9 @@ struct mate *service_mate(struct service *, const struct worker *);
 void service_clear_mate(struct mate *);
 
 bool service_is_quarantined(const struct service *, uint64_t fingerprint);
-void service_set_quarantine(struct service *, uint64_t fingerprint);
+/* The same by what the file tells, for a build that is not pinned. */
+bool service_is_bad_build(const struct service *, const struct identity *);
+void service_set_quarantine(struct service *, const struct release *);
 void service_lift_quarantine(struct service *, uint64_t fingerprint);
 
 /* True if it has no process any more. */

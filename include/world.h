@@ -57,6 +57,8 @@ struct world {
 	    char *ret_text);
 	/* Opens or shares the release's listeners; 0, or -1 and a sentence. */
 	int (*bind)(void *ctx, struct release *, char *ret_text);
+	/* Lets go of its listeners, which bind opens again. */
+	void (*unbind)(void *ctx, struct release *);
 	/* Lets go of its listeners and its fds, and frees it. */
 	void (*unpin)(void *ctx, struct release *);
 	/* Takes over backlog, mode … of a spec whose sockets stay. */

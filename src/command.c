@@ -203,10 +203,7 @@ call_scale(struct call *call)
 	s = call_service(call, name);
 	if (s == NULL)
 		return;
-	if (workers < 0 || workers > UINT32_MAX)
-		call_bad_parameter(call, "workers");
-	else if (engine_scale(call->command->engine, s, (uint32_t)workers,
-	    text) < 0)
+	if (engine_scale(call->command->engine, s, workers, text) < 0)
 		call_failed(call, text);
 	else
 		call_reply(call, json_object());
@@ -319,8 +316,13 @@ dispatch(struct call *call, const char *name)
 			return;
 		}
 	}
-	call_error(call, "org.varlink.service.MethodNotFound",
-	    json_pack("{s:o}", "method", command_text(name)));
+	if (strncmp(name, "io.supd.", 8) == 0 ||
+	    strncmp(name, "org.varlink.service.", 20) == 0)
+		call_error(call, "org.varlink.service.MethodNotFound",
+		    json_pack("{s:o}", "method", command_text(name)));
+	else
+		call_error(call, "org.varlink.service.InterfaceNotFound",
+		    json_pack("{s:o}", "interface", command_text(name)));
 }
 
 /* An optional parameter that is null is one that is not there. */
@@ -354,10 +356,14 @@ command_run(struct command *command, uint32_t client, const char *json,
 	call.more = json_is_true(json_object_get(message, "more"));
 	call.oneway = json_is_true(json_object_get(message, "oneway"));
 	call.parameters = json_object_get(message, "parameters");
-	if (!json_is_object(call.parameters))
+	if (call.parameters == NULL || json_is_null(call.parameters))
 		call.parameters = own = json_object();
-	remove_nulls(call.parameters);
-	dispatch(&call, name);
+	if (json_is_object(call.parameters)) {
+		remove_nulls(call.parameters);
+		dispatch(&call, name);
+	} else {
+		call_bad_parameter(&call, "parameters");
+	}
 	json_decref(own);
 	json_decref(message);
 }

@@ -14,6 +14,8 @@ static json_t *
 outcome(const struct reload_result *result, const struct deployment *end)
 {
 	bool ended = end != NULL && end->id != 0;
+	const char *reason = result->failed ? result->text :
+	    ended && end->reason[0] != '\0' ? end->reason : NULL;
 
 	return json_pack("{s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o}",
 	    "service", result->service,
@@ -25,8 +27,7 @@ outcome(const struct reload_result *result, const struct deployment *end)
 	    json_array(),
 	    "verdict", command_text(ended ?
 	    rollout_verdict_name(end->verdict) : NULL),
-	    "reason", command_text(ended && end->reason[0] != '\0' ?
-	    end->reason : NULL));
+	    "reason", command_text(reason));
 }
 
 static json_t *

@@ -227,16 +227,29 @@ readiness_text(const struct spec *spec)
 	return "";
 }
 
+/* What is on disk, compared with what runs. */
+static const char *
+installed_name(struct call *call, struct service *s)
+{
+	const struct command_port *port = call->command->port;
+	const struct release *stable = service_stable(s);
+	struct identity now;
+
+	if (stable == NULL || port->look(port->ctx, s->spec, &now) < 0)
+		return "unknown";
+	if (identity_equal(&now, &stable->identity))
+		return "same";
+	return service_is_bad_build(s, &now) ? "quarantined" : "newer";
+}
+
 static json_t *
 service_json(struct call *call, struct service *s)
 {
-	const struct command_port *port = call->command->port;
 	const struct world *world = call->command->engine->world;
-	const struct release *stable = service_stable(s);
 	uint64_t now_ms = world->now_ms(world->ctx), bytes;
 	json_t *workers = worker_list(call, s, now_ms, &bytes);
 
-	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s,"
+	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:s, s:s,"
 	    " s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "name", s->name,
 	    "state", state_name(s),
@@ -247,8 +260,7 @@ service_json(struct call *call, struct service *s)
 	    "revision", (json_int_t)s->rollout.stable,
 	    "in_charge_time_s",
 	    number_or_null((uint64_t)s->in_charge_since_s),
-	    "newer_build", stable != NULL &&
-	    port->is_newer(port->ctx, stable) ? 1 : 0,
+	    "installed", installed_name(call, s),
 	    "readiness", readiness_text(s->spec),
 	    "memory_bytes", number_or_null(bytes),
 	    "releases", release_list(s),

@@ -1,8 +1,8 @@
 /*
  * What a worker says, on its notify socket and its readiness fd, as events.
  *
- * A message counts if it comes from the worker's own user, from root or from
- * our own.  One worker that talks without end does not keep the others waiting:
+ * A message counts if it comes from the worker's own user, from root or our own,
+ * or from the worker's session.  One worker that talks without end does not keep the others waiting:
  * so many datagrams a turn, the rest comes next.
  */
 #include "crew_private.h"
@@ -43,6 +43,14 @@ hand_on(const struct member *m, const struct notify_message *n)
 		crew_tell(m, EVENT_WATCHDOG_TRIGGER, 0, NULL);
 }
 
+/* A worker that changes its user itself is known by its session. */
+static bool
+may_speak(const struct member *m, const struct notify_message *n)
+{
+	return n->sender_uid == m->uid || n->sender_uid == 0 ||
+	    n->sender_uid == geteuid() || getsid(n->sender) == m->group;
+}
+
 void
 crew_read_notify(struct member *m)
 {
@@ -58,14 +66,14 @@ crew_read_notify(struct member *m)
 			    m->pid, why);
 			break;
 		case NOTIFY_MESSAGE:
-			if (message.sender_uid != m->uid &&
-			    message.sender_uid != 0 &&
-			    message.sender_uid != geteuid())
-				log_warning("pid %d: a notify message of uid "
-				    "%u is refused: it must come from uid %u",
-				    m->pid, message.sender_uid, m->uid);
-			else
+			if (may_speak(m, &message))
 				hand_on(m, &message);
+			else
+				log_warning("pid %d: a notify message of pid "
+				    "%d, uid %u is refused: it must come from "
+				    "uid %u or from the worker's session",
+				    m->pid, message.sender, message.sender_uid,
+				    m->uid);
 			if (why[0] != '\0')
 				log_warning("pid %d: of a notify message %s",
 				    m->pid, why);

@@ -109,6 +109,8 @@ engine_first_release(struct engine *engine, struct service *s,
 	service_kept(s, release->revision)->was_in_charge = true;
 	s->rollout.stable = release->revision;
 	s->in_charge_since_s = engine->world->clock_s(engine->world->ctx);
+	if (release->created_s == 0)
+		release->created_s = s->in_charge_since_s;
 	s->retry_at_ms = NEVER_MS;
 	s->trouble[0] = '\0';
 	service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
@@ -176,14 +178,20 @@ service_turn(struct engine *engine, struct service *s)
 
 	if (is_starting_late(s) && s->retry_at_ms <= now_ms)
 		try_first_release(engine, s);
+	/* What became of the actions (a start that failed, or how long a
+	 * worker has to be alive) is news to the planner: it is asked until it
+	 * has nothing to add. */
 	for (unsigned i = 0; i < ROUNDS_PER_TURN_MAX; i++) {
 		(void)service_make_room(s);     /* else it starts fewer */
 		rollout_tick(&s->rollout, &s->fleet, &s->policy,
 		    world->random(world->ctx), now_ms, &plan);
 		engine_act(engine, s, &plan);
-		if (plan.deadline_ms > now_ms)
+		if (plan.action_count == 0)
 			break;
 	}
+	if (plan.action_count != 0)
+		return now_ms;
+	service_tidy(engine, s);        /* a release's last worker may be gone */
 	if (is_starting_late(s) && s->retry_at_ms < plan.deadline_ms)
 		return s->retry_at_ms;
 	return plan.deadline_ms;

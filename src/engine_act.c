@@ -100,16 +100,19 @@ act_drain(struct engine *engine, struct service *s, const struct action *a)
 {
 	const struct world *world = engine->world;
 	struct worker *w = fleet_find(&s->fleet, a->id);
-	struct mate *mate = service_mate(s, w);
 	bool bad = a->ending == ENDING_WATCHDOG ||
 	    a->ending == ENDING_NOT_READY;
+	void *process;
 
+	if (w == NULL)          /* was to be started by this very plan */
+		return;
+	process = service_mate(s, w)->process;
 	service_say(engine, s, NOTICE_DRAINING,
 	    bad ? NOTICE_WARNING : NOTICE_PLAIN, w, "told to stop: %s",
 	    worker_ending_text(a->ending));
-	world->signal(world->ctx, mate->process, drain_signal(s, a));
+	world->signal(world->ctx, process, drain_signal(s, a));
 	/* A stopped process would not see it, see signal(7). */
-	world->signal(world->ctx, mate->process, SIGCONT);
+	world->signal(world->ctx, process, SIGCONT);
 }
 
 void
@@ -186,6 +189,11 @@ engine_act(struct engine *engine, struct service *s, const struct plan *plan)
 			break;
 		case ACTION_KILL:
 			engine_kill(engine, s, fleet_find(&s->fleet, a->id));
+			break;
+		case ACTION_READY:
+			service_say(engine, s, NOTICE_READY, NOTICE_PLAIN,
+			    fleet_find(&s->fleet, a->id), "ready (it is alive; "
+			    "nothing better is known)");
 			break;
 		case ACTION_STEP:
 			act_step(engine, s, a);

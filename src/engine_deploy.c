@@ -94,14 +94,52 @@ drop_next(struct engine *engine, struct service *s,
 	engine->world->unpin(engine->world->ctx, release);
 }
 
+/* What a verdict means for the releases. */
+static void
+judge(struct engine *engine, struct service *s, const struct deployment *d,
+    enum rollout_verdict verdict)
+{
+	struct kept_release *kept = service_kept(s, d->revision);
+	struct kept_release *from = service_kept(s, d->from_revision);
+
+	assert(kept != NULL);
+	switch (verdict) {
+	case VERDICT_COMPLETE:
+		kept->was_in_charge = true;
+		kept->quarantined = false;
+		service_lift_quarantine(s, kept->release->fingerprint);
+		s->in_charge_since_s =
+		    engine->world->clock_s(engine->world->ctx);
+		s->restart_count = 0;
+		if (d->kind != DEPLOYMENT_UNDO || from == NULL)
+			break;
+		from->quarantined = true;
+		service_set_quarantine(s, from->release);
+		break;
+	case VERDICT_ROLLED_BACK:
+	case VERDICT_ABORTED:
+		/* A restart has the fingerprint of the release in charge: it
+		 * is the build that is bad then, and it stays in charge. */
+		if (d->kind == DEPLOYMENT_RESTART)
+			break;
+		kept->quarantined = true;
+		service_set_quarantine(s, kept->release);
+		break;
+	case VERDICT_SUPERSEDED:
+		break;
+	case VERDICT_NONE:
+	case VERDICT_COUNT:
+		assert(!"a rollout ended without a verdict");
+	}
+}
+
 /* A stopped service has nobody to roll: the release is in charge at once. */
 static void
 take_charge(struct engine *engine, struct service *s, struct release *release,
     struct deployment *d)
 {
 	s->rollout.stable = release->revision;
-	service_kept(s, release->revision)->was_in_charge = true;
-	s->in_charge_since_s = engine->world->clock_s(engine->world->ctx);
+	judge(engine, s, d, VERDICT_COMPLETE);
 	engine_record(engine, s, d, VERDICT_COMPLETE);
 }
 
@@ -174,44 +212,6 @@ begin_next(struct engine *engine, struct service *s)
 		return;
 	}
 	begin(engine, s, release, &d);
-}
-
-/* What a verdict means for the releases. */
-static void
-judge(struct engine *engine, struct service *s, const struct deployment *d,
-    enum rollout_verdict verdict)
-{
-	struct kept_release *kept = service_kept(s, d->revision);
-	struct kept_release *from = service_kept(s, d->from_revision);
-
-	assert(kept != NULL);
-	switch (verdict) {
-	case VERDICT_COMPLETE:
-		kept->was_in_charge = true;
-		kept->quarantined = false;
-		service_lift_quarantine(s, kept->release->fingerprint);
-		s->in_charge_since_s =
-		    engine->world->clock_s(engine->world->ctx);
-		if (d->kind != DEPLOYMENT_UNDO || from == NULL)
-			break;
-		from->quarantined = true;
-		service_set_quarantine(s, from->release->fingerprint);
-		break;
-	case VERDICT_ROLLED_BACK:
-	case VERDICT_ABORTED:
-		/* A restart has the fingerprint of the release in charge: it
-		 * is the build that is bad then, and it stays in charge. */
-		if (d->kind == DEPLOYMENT_RESTART)
-			break;
-		kept->quarantined = true;
-		service_set_quarantine(s, kept->release->fingerprint);
-		break;
-	case VERDICT_SUPERSEDED:
-		break;
-	case VERDICT_NONE:
-	case VERDICT_COUNT:
-		assert(!"a rollout ended without a verdict");
-	}
 }
 
 void

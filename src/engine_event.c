@@ -27,7 +27,10 @@ describe_exit(const struct exit_status *exit, char *ret_text, size_t size)
 {
 	const char *name = exit->by_signal ? sigabbrev_np(exit->number) : NULL;
 
-	if (!exit->by_signal)
+	if (exit->number < 0)
+		(void)snprintf(ret_text, size,
+		    "ended (how is not known: it was not our child)");
+	else if (!exit->by_signal)
 		(void)snprintf(ret_text, size, "exited with status %d",
 		    exit->number);
 	else if (name != NULL)
@@ -94,7 +97,7 @@ worker_exited(struct engine *engine, struct service *s, struct worker *w,
 	note_reason(s, w, sentence);
 	service_say(engine, s, NOTICE_EXITED,
 	    clean ? NOTICE_PLAIN : NOTICE_WARNING, w, "%s", sentence);
-	s->restart_count += !asked;
+	s->restart_count += !asked && w->revision == s->rollout.stable;
 	s->last_exit = *w;
 	s->last_exit_ms = now_ms;
 	service_clear_mate(service_mate(s, w));

@@ -202,12 +202,22 @@ take_over_spec(struct engine *engine, struct service *s, struct spec *spec)
 	service_update_policy(engine, s);
 }
 
+/* What this release is made of is equal, so it may have this spec. */
+static void
+adopt_spec(struct engine *engine, struct service *s, struct release *release,
+    struct spec *spec)
+{
+	take_over_spec(engine, s, spec);
+	spec_ref(spec);
+	spec_unref(release->spec);
+	release->spec = spec;
+	engine->world->adjust(engine->world->ctx, release, spec);
+}
+
 static void
 adjust(struct engine *engine, struct service *s, struct spec *spec,
     struct reload_result *result)
 {
-	const struct world *world = engine->world;
-	struct release *stable = service_stable(s);
 	const char *key = NULL;
 
 	if (spec_fleet_differs(s->spec, spec, &key))
@@ -218,12 +228,7 @@ adjust(struct engine *engine, struct service *s, struct spec *spec,
 	else
 		(void)snprintf(result->text, sizeof(result->text),
 		    "nothing has changed");
-	take_over_spec(engine, s, spec);
-	/* What a release is made of is equal, so it may have this spec. */
-	spec_ref(spec);
-	spec_unref(stable->spec);
-	stable->spec = spec;
-	world->adjust(world->ctx, stable, spec);
+	adopt_spec(engine, s, service_stable(s), spec);
 	service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL, "%s",
 	    result->text);
 }
@@ -236,6 +241,7 @@ add(struct engine *engine, struct intent *intent, struct reload_result *result)
 	if (s == NULL) {
 		(void)snprintf(result->text, sizeof(result->text),
 		    "no memory for another service; reload again");
+		result->failed = true;
 		return;
 	}
 	engine_first_release(engine, s, intent->release);
@@ -263,6 +269,8 @@ roll_out(struct engine *engine, struct intent *intent,
 	if (engine_deploy(engine, s, intent->release, DEPLOYMENT_RELOAD,
 	    result, result->text) == 0)
 		intent->release = NULL;
+	else
+		result->failed = true;
 }
 
 static void
@@ -279,6 +287,7 @@ commit(struct engine *engine, struct intent *intent,
 		roll_out(engine, intent, result);
 		break;
 	case INTENT_JOIN:
+		adopt_spec(engine, s, target_release(s), intent->spec);
 		result->deployment = s->next_release != NULL ? s->next.id :
 		    s->deployment.id;
 		result->revision = target_release(s)->revision;

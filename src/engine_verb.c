@@ -66,7 +66,9 @@ int
 engine_undo(struct engine *engine, struct service *s,
     struct reload_result *ret_result, char *ret_text)
 {
+	const struct world *world = engine->world;
 	struct kept_release *target;
+	char why[REASON_BYTES_MAX];
 
 	memset(ret_result, 0, sizeof(*ret_result));
 	if (check_running(engine, s, ret_text) < 0)
@@ -81,6 +83,12 @@ engine_undo(struct engine *engine, struct service *s,
 		    "%s: there is no earlier good revision to go back to "
 		    "(revision %u is in charge); nothing was changed", s->name,
 		    s->rollout.stable);
+		return -1;
+	}
+	if (target->release->listener_count == 0 &&
+	    world->bind(world->ctx, target->release, why) < 0) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: %.400s; nothing was changed", s->name, why);
 		return -1;
 	}
 	return engine_deploy(engine, s, target->release, DEPLOYMENT_UNDO,
@@ -146,22 +154,22 @@ engine_stop(struct engine *engine, struct service *s, char *ret_text)
 }
 
 int
-engine_scale(struct engine *engine, struct service *s, uint32_t workers,
+engine_scale(struct engine *engine, struct service *s, int64_t workers,
     char *ret_text)
 {
 	if (check_running(engine, s, ret_text) < 0)
 		return -1;
 	if (workers < 1 || workers > WORKERS_MAX) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX,
-		    "%s: workers must be 1 to %d, not %u (`supctl stop` stops "
-		    "all); nothing was changed", s->name, WORKERS_MAX,
-		    workers);
+		    "%s: workers must be 1 to %d, not %lld (`supctl stop` "
+		    "stops all); nothing was changed", s->name, WORKERS_MAX,
+		    (long long)workers);
 		return -1;
 	}
 	service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
 	    "scaled from %u to %u workers, until the next reload",
-	    s->workers, workers);
-	s->workers = workers;
+	    s->workers, (uint32_t)workers);
+	s->workers = (uint32_t)workers;
 	service_update_policy(engine, s);
 	return 0;
 }

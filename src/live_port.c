@@ -73,14 +73,11 @@ port_describe(void *ctx, const struct listener *l, const char **ret_name,
 	*ret_broken = l->broken;
 }
 
-static bool
-port_is_newer(void *ctx, const struct release *release)
+static int
+port_look(void *ctx, const struct spec *spec, struct identity *ret_identity)
 {
-	struct identity now;
-
 	(void)ctx;
-	return pin_look(release->spec, &now) == 0 &&
-	    !identity_equal(&now, &release->identity);
+	return pin_look(spec, ret_identity);
 }
 
 static size_t
@@ -115,7 +112,7 @@ live_port_init(struct live *live)
 		.memory_bytes = port_memory_bytes,
 		.queue = port_queue,
 		.describe = port_describe,
-		.is_newer = port_is_newer,
+		.look = port_look,
 		.history = port_history,
 		.ledger_error = port_ledger_error,
 		.config_path = port_config_path,

@@ -117,6 +117,13 @@ world_bind(void *ctx, struct release *release, char *ret_text)
 }
 
 static void
+world_unbind(void *ctx, struct release *release)
+{
+	(void)ctx;
+	let_listeners_go(release);
+}
+
+static void
 world_unpin(void *ctx, struct release *release)
 {
 	(void)ctx;
@@ -225,6 +232,9 @@ write_log(const struct notice *n)
 		log("%s", n->text);
 	else if (n->id.incarnation == 0)
 		log("%s: %s", n->service, n->text);
+	else if (n->pid == 0)
+		log("%s/%u: revision=%u %s", n->service, n->id.slot,
+		    n->revision, n->text);
 	else
 		log("%s/%u: pid=%d revision=%u %s", n->service, n->id.slot,
 		    n->pid, n->revision, n->text);
@@ -254,6 +264,7 @@ live_world_init(struct live *live)
 		.pin = world_pin,
 		.clone = world_clone,
 		.bind = world_bind,
+		.unbind = world_unbind,
 		.unpin = world_unpin,
 		.adjust = world_adjust,
 		.start = world_start,

@@ -96,7 +96,7 @@ int
 service_make_room(struct service *s)
 {
 	struct fleet *fleet = &s->fleet;
-	uint32_t used, wanted;
+	uint32_t wanted;
 
 	if (fleet->slot_capacity < s->policy.workers &&
 	    grow((void **)&fleet->slots, &fleet->slot_capacity,
@@ -105,11 +105,11 @@ service_make_room(struct service *s)
 		s->policy = spec_policy(s->spec, fleet->slot_capacity);
 		return -ENOMEM;
 	}
-	used = fleet->worker_capacity - fleet_count(fleet).free;
+	/* Those who leave keep their records; so many more may start now. */
 	wanted = s->policy.workers + s->policy.surge;
-	if (wanted < used + STARTS_PER_TURN_MAX && s->policy.workers != 0 &&
-	    used >= wanted)
-		wanted = used + STARTS_PER_TURN_MAX;
+	if (wanted > STARTS_PER_TURN_MAX)
+		wanted = STARTS_PER_TURN_MAX;
+	wanted += fleet->worker_capacity - fleet_count(fleet).free;
 	if (fleet->worker_capacity < wanted)
 		return grow_workers(s, wanted);
 	return 0;
@@ -202,11 +202,16 @@ let_go(struct engine *engine, struct kept_release *kept)
 void
 service_tidy(struct engine *engine, struct service *s)
 {
+	const struct world *world = engine->world;
+
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++) {
 		struct kept_release *kept = &s->releases[i];
 
-		if (kept->release != NULL && !is_needed(s, kept) &&
-		    !is_undoable(s, kept))
+		if (kept->release == NULL || is_needed(s, kept))
+			continue;
+		if (is_undoable(s, kept))
+			world->unbind(world->ctx, kept->release);
+		else
 			let_go(engine, kept);
 	}
 }
@@ -246,17 +251,30 @@ bool
 service_is_quarantined(const struct service *s, uint64_t fingerprint)
 {
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++)
-		if (s->quarantine[i] == fingerprint)
+		if (s->quarantine[i].fingerprint == fingerprint)
+			return true;
+	return false;
+}
+
+bool
+service_is_bad_build(const struct service *s, const struct identity *identity)
+{
+	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++)
+		if (s->quarantine[i].fingerprint != 0 &&
+		    identity_equal(&s->quarantine[i].identity, identity))
 			return true;
 	return false;
 }
 
 void
-service_set_quarantine(struct service *s, uint64_t fingerprint)
+service_set_quarantine(struct service *s, const struct release *release)
 {
-	if (service_is_quarantined(s, fingerprint))
+	if (service_is_quarantined(s, release->fingerprint))
 		return;
-	s->quarantine[s->quarantine_next] = fingerprint;
+	s->quarantine[s->quarantine_next] = (struct quarantined){
+		.fingerprint = release->fingerprint,
+		.identity = release->identity,
+	};
 	s->quarantine_next = (s->quarantine_next + 1) % RELEASES_KEPT_MAX;
 }
 
@@ -264,8 +282,8 @@ void
 service_lift_quarantine(struct service *s, uint64_t fingerprint)
 {
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++)
-		if (s->quarantine[i] == fingerprint)
-			s->quarantine[i] = 0;
+		if (s->quarantine[i].fingerprint == fingerprint)
+			s->quarantine[i].fingerprint = 0;
 }
 
 bool

@@ -78,11 +78,9 @@ check_keys() {
 	END
 }
 
-# Verbs are the first words of the lines that begin with `supctl` or blanks.
+# `supctl help` has one verb at the start of a line, behind two blanks.
 verbs() {
-	sed -n -e 's/^usage://' -e 's/^[[:blank:]]*supctl[[:blank:]]*//' \
-	    -e 's/^[[:blank:]]*//' -e 's/^\([a-z][a-z-]*\)\([[:blank:]].*\)*$/\1/p' |
-	    sort -u
+	sed -n 's/^  \([a-z][a-z-]*\).*/\1/p' | sort -u
 }
 
 options() {

@@ -33,7 +33,7 @@ layers='
 3 mechanism  spawn spawn_child
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
 3 mechanism  ledger ledger_cursor
-3 mechanism  crew live live_port live_socket live_world orphan
+3 mechanism  crew crew_adopt crew_private crew_talk live live_port live_socket live_world orphan
 3 mechanism  notify notify_parse reactor
 4 program    supd
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy

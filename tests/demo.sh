@@ -84,12 +84,22 @@ end_load() {
 	load_pid=''
 	echo
 	cat "$dir/load"
+	for version in 1 2; do
+		grep -q "^$version  *[1-9]" "$dir/load" && continue
+		echo "demo: version $version has answered nothing" >&2
+		failed=1
+	done
 }
 
-reload() {      # SERVICE VERSION
+reload() {      # SERVICE VERSION EXIT-CODE
 	show "supctl reload $1 --version $2"
 	"$supctl" -c "$dir/supd.conf" reload "$1" --version "$2"
-	echo "(exit code $?)"
+	code=$?
+	echo "(exit code $code)"
+	if [ "$code" -ne "$3" ]; then
+		echo "demo: exit code $3 was expected" >&2
+		failed=1
+	fi
 	sleep 2
 }
 
@@ -122,13 +132,13 @@ EOF
 
 	say "Version 2 is installed over it and rolled in"
 	install_build "$build/tests/worker_2"
-	reload web 2
+	reload web 2 0
 
 	say "Version 3 cannot start: it is taken back by itself"
 	printf '#!/bin/sh\necho "version 3: no database" >&2\nexit 3\n' \
 	    >"$dir/broken"
 	install_build "$dir/broken"
-	reload web 3
+	reload web 3 1
 
 	say "What clients saw meanwhile"
 	end_load
@@ -162,7 +172,14 @@ EOF
 }
 
 demo_nginx() {
-	nginx=$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null) || return 0
+	for nginx in nginx /usr/sbin/nginx "$build/nginx/usr/sbin/nginx" ''; do
+		"$nginx" -v >/dev/null 2>&1 && break
+	done
+	if [ -z "$nginx" ]; then
+		say "There is no nginx to show the same with"
+		return
+	fi
+	nginx=$(command -v "$nginx")
 	address="127.0.0.1:$(free_port)"
 	cat >"$dir/supd.conf" <<EOF
 [supd]
@@ -190,7 +207,7 @@ EOF
 	start_supd nginx 2
 	start_load 7 "$address"
 	nginx_release 2
-	reload nginx 2
+	reload nginx 2 0
 	end_load
 	stop_supd
 }
@@ -200,6 +217,6 @@ demo_nginx
 if [ "$failed" -eq 0 ]; then
 	say "No request failed"
 else
-	say "There were failed requests"
+	say "Something was not as it should be"
 fi
 exit "$failed"

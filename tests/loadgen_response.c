@@ -131,6 +131,8 @@ response_feed(struct response *response, const char *bytes, size_t size_bytes)
 {
 	size_t taken = 0;
 
+	if (response->state == RESPONSE_DONE && size_bytes > 0)
+		response->state = RESPONSE_BAD;
 	if (response->state == RESPONSE_HEAD)
 		taken = take_head(response, bytes, size_bytes);
 	if (response->state == RESPONSE_BODY)

@@ -61,7 +61,10 @@ run() {
 	name=${1##*/}
 	log=$log_dir/$name.log
 	begin=$(date +%s)
-	timeout -k 5 "$limit" "$1" >"$log" 2>&1 </dev/null &
+	# A shell ignores INT and QUIT in what it runs in the background, and
+	# that is inherited.
+	env --default-signal=INT,QUIT timeout -k 5 "$limit" "$1" \
+	    >"$log" 2>&1 </dev/null &
 	child=$!
 	wait "$child"
 	status=$?

@@ -17,105 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "child.h"
+#include "loadgen_fixture.h"
 #include "loopback.h"
 
-enum { ARGV_MAX = 24, STALL_MS = 300 };
-
-/* Builds an argv from a line; the words stay in `words`. */
-static void
-split(char *words, char **ret_argv)
-{
-	char *rest = words;
-	int count = 0;
-
-	while ((ret_argv[count] = strsep(&rest, " ")) != NULL) {
-		if (*ret_argv[count] != '\0')
-			count++;
-		assert_true(count < ARGV_MAX);
-	}
-}
-
-__attribute__((format(printf, 3, 4))) static void
-start(struct child *child, int listener, const char *format, ...)
-{
-	char words[512], *argv[ARGV_MAX];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(words, sizeof(words), format, arguments);
-	va_end(arguments);
-	split(words, argv);
-	child_start(child, argv, listener);
-}
-
-/* Starts a worker that listens at an address; returns where it really does. */
-static void
-start_server(struct child *server, const char *listen, const char *options,
-    char ret_address[LOOPBACK_TEXT_MAX])
-{
-	char line[LOOPBACK_TEXT_MAX + 32];
-
-	start(server, -1, "worker --listen %s %s", listen, options);
-	child_read_line(server->out_fd, line, sizeof(line));
-	assert_memory_equal(line, "listening on ", 13);
-	strcpy(ret_address, line + 13);
-}
-
-static void
-stop_server(struct child *server)
-{
-	child_signal(server, SIGTERM);
-	assert_int_equal(child_wait(server), 0);
-}
-
-/* Waits for a generator that was started with --json. */
-static json_t *
-finish(struct child *generator, int *ret_code)
-{
-	char text[CHILD_OUTPUT_MAX];
-	json_t *report;
-
-	child_read_all(generator->out_fd, text, sizeof(text));
-	*ret_code = child_wait(generator);
-	report = json_loads(text, 0, NULL);
-	assert_non_null(report);
-	return report;
-}
-
-static json_int_t
-number(const json_t *report, const char *key)
-{
-	const json_t *value = json_object_get(report, key);
-
-	assert_true(json_is_integer(value));
-	return json_integer_value(value);
-}
-
-static json_int_t
-latency_us(const json_t *report, const char *quantile)
-{
-	return number(json_object_get(report, "latency_us"), quantile);
-}
-
-/* A listener of our own for others to inherit, and where it is. */
-static int
-own_listener(char ret_address[LOOPBACK_TEXT_MAX])
-{
-	struct loopback loopback;
-	int fd;
-
-	assert_int_equal(loopback_parse("127.0.0.1:0", &loopback), 0);
-	fd = loopback_listen(&loopback, 4096);
-	assert_true(fd >= 0);
-	assert_int_equal(loopback_name(fd, ret_address), 0);
-	return fd;
-}
+/* How long something stands still. */
+enum { STALL_MS = 300 };
 
 static void
 check_good_run(const char *listen, const char *options)
@@ -392,93 +303,6 @@ test_own_stall(void **state)
 	close(listener);
 }
 
-/* Waits for a line of progress that tells of answers of a version. */
-static void
-await_version(const struct child *generator, const char *version)
-{
-	char line[512];
-
-	do
-		child_read_line(generator->err_fd, line, sizeof(line));
-	while (strstr(line, version) == NULL);
-}
-
-/*
- * All connections of the pool go idle and are closed while the generator stands
- * still.  It must notice before it sends on any of them; then there is no
- * failure, since somebody else listens by then.
- */
-static void
-test_idle_close(void **state)
-{
-	char address[LOOPBACK_TEXT_MAX];
-	int listener = own_listener(address), code;
-	struct child old, new, generator;
-	json_t *report;
-
-	(void)state;
-	start(&old, listener, "worker --version 1 --linger 0");
-	start(&generator, -1, "loadgen --json --progress --rate 50 "
-	    "--duration 60 --keep-alive 4 %s", address);
-	await_version(&generator, " 1:100");
-	child_signal(&generator, SIGSTOP);
-	stop_server(&old);
-	start(&new, listener, "worker --version 2");
-	child_signal(&generator, SIGCONT);
-	await_version(&generator, " 2:100");
-	child_signal(&generator, SIGTERM);
-	report = finish(&generator, &code);
-	assert_int_equal(number(report, "failures"), 0);
-	assert_int_equal(code, 0);
-	assert_int_equal(number(report, "connections"), 8);
-	assert_true(number(report, "idle_closed") >= 3);
-	json_decref(report);
-	stop_server(&new);
-	close(listener);
-}
-
-/* A good worker leaves without a trace in the report; until-file ends it. */
-static void
-check_drain(const char *options)
-{
-	char address[LOOPBACK_TEXT_MAX];
-	char path[] = "/tmp/test_loadgen.XXXXXX";
-	int listener = own_listener(address), code;
-	struct child old, new, generator;
-	char end[64];
-	json_t *report;
-
-	assert_non_null(mkdtemp(path));
-	start(&old, listener, "worker --version 1");
-	start(&generator, -1, "loadgen --json --progress --rate 1000 "
-	    "--until-file %s/end %s %s", path, options, address);
-	await_version(&generator, " 1:100");
-	start(&new, listener, "worker --version 2 --ready-fd 1");
-	child_await_input(new.out_fd);
-	stop_server(&old);
-	await_version(&generator, " 2:100");
-	snprintf(end, sizeof(end), "%s/end", path);
-	assert_int_equal(mkdir(end, 0700), 0);
-	report = finish(&generator, &code);
-	assert_int_equal(number(report, "failures"), 0);
-	assert_int_equal(code, 0);
-	assert_int_equal(json_array_size(
-	    json_object_get(report, "versions")), 2);
-	json_decref(report);
-	stop_server(&new);
-	rmdir(end);
-	rmdir(path);
-	close(listener);
-}
-
-static void
-test_drain(void **state)
-{
-	(void)state;
-	check_drain("");
-	check_drain("--keep-alive 16");
-}
-
 int
 main(void)
 {
@@ -492,8 +316,6 @@ main(void)
 		cmocka_unit_test(test_connect_timeout),
 		cmocka_unit_test(test_loopback_only),
 		cmocka_unit_test(test_own_stall),
-		cmocka_unit_test(test_idle_close),
-		cmocka_unit_test(test_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

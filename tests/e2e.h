@@ -1,0 +1,222 @@
+/*
+ * The rig of the end-to-end tests: a directory with a configuration, builds in
+ * it, a real supd, supctl as its operator and a load generator as its users.
+ *
+ * Whatever goes wrong here fails the test at once, so that callers need not
+ * check.  Nothing sleeps: a wait is for a line of supd's log, an output or the
+ * end of a process, and is bounded; the log is read meanwhile, so that nobody
+ * blocks on it.  One supd runs at a time unless a test starts another by hand.
+ *
+ *   e2e.c       the directory and builds
+ *   e2e_supd.c  supd and its log
+ *   e2e_run.c   supctl and the load generator
+ *   e2e_look.c  processes, fds, and the control socket without supctl
+ */
+#ifndef TESTS_E2E_H
+#define TESTS_E2E_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+enum {
+	E2E_WAIT_MS = 30000,            /* for anything; then the test fails */
+	E2E_PATH_BYTES = 160,
+	E2E_OUTPUT_BYTES = 1 << 17,
+	E2E_NOBODY = 65534,             /* a user without rights */
+};
+
+/* ---- e2e.c */
+
+/*
+ * A fresh directory before each test.  After it: ends a supd that still runs
+ * and whatever outlived it, and removes the directory.
+ */
+int e2e_set_up(void **state);
+int e2e_tear_down(void **state);
+#define E2E_TEST(test) \
+	cmocka_unit_test_setup_teardown(test, e2e_set_up, e2e_tear_down)
+
+/* A name in the directory; good for sixteen calls. */
+const char *e2e_path(const char *name);
+
+/* A program of this build, such as "supd" or "tests/worker". */
+const char *e2e_program(const char *name);
+
+/* Writes a file as a new one that is renamed. */
+void e2e_write(const char *name, mode_t mode, const char *text);
+
+/*
+ * Writes supd.conf: runtime_dir and state_dir in the directory, then this.
+ */
+void e2e_configure(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/*
+ * Installs a build: a new executable, renamed to `name`, which runs the worker
+ * with these options (tests/build.c).  Every install is another build.
+ */
+void e2e_install(const char *name, const char *options);
+
+/* The same, but written into the file that is there. */
+void e2e_overwrite(const char *name, const char *options);
+
+/* A port of 127.0.0.1 and ::1 that nobody uses. */
+unsigned e2e_port(void);
+
+uint64_t e2e_now_ms(void);
+
+/* How often to do something, or E2E_ROUNDS if that is less. */
+unsigned e2e_rounds(unsigned rounds);
+
+/* ---- e2e_supd.c */
+
+enum supd_how {
+	SUPD_PLAIN = 0,
+	SUPD_AS_NOBODY = 1 << 0,        /* uid 65534, XDG_RUNTIME_DIR set */
+	SUPD_CLOSED_INPUT = 1 << 1,     /* without stdin and stdout */
+	SUPD_FEW_FDS = 1 << 2,          /* RLIMIT_NOFILE e2e_fd_limit */
+	SUPD_AS_INIT = 1 << 3,          /* first process of a pid namespace */
+};
+extern unsigned e2e_fd_limit;
+
+/* Starts supd with supd.conf; does not wait.  False: not permitted here. */
+bool supd_start(unsigned how);
+
+/* The same, and waits until so many workers are ready. */
+void supd_start_ready(unsigned workers);
+
+extern pid_t supd_pid;                  /* 0: none runs */
+
+void supd_signal(int signo);
+
+/* Waits for its end; the exit status, or 128 + signal. */
+int supd_wait(void);
+
+/*
+ * The end of a test: everything that belongs to supd and to nobody else must
+ * have come to rest: no fd was leaked since supd_start_ready(), SIGTERM ends
+ * it with 0, and no process is left.
+ */
+void supd_stop(void);
+
+/* Later waits look only at what is logged from now on. */
+void log_mark(void);
+
+/* Waits until `text` was logged since the mark; `count` times. */
+void log_await(const char *text);
+void log_await_count(const char *text, unsigned count);
+
+/* Waits until so many workers got ready since the mark. */
+void log_await_ready(unsigned count);
+
+/* How often it was logged since the mark, as far as was read. */
+unsigned log_count(const char *text);
+
+/* The last line with this text since the mark. */
+const char *log_line(const char *text);
+
+/* Waits until fd is readable, and reads the log meanwhile. */
+void e2e_await_input(int fd);
+
+/* The same; false after `timeout_ms`.  For at most four fds, -1 is none; for
+ * no fds it is the log that is waited for. */
+bool e2e_input_within(int fd, int timeout_ms);
+bool e2e_inputs_within(const int *fds, unsigned count, int timeout_ms);
+
+/* For the rig: prints the log if supd still runs, and forgets both. */
+void supd_forget(void);
+
+/* ---- e2e_run.c */
+
+struct program {
+	pid_t pid;
+	int pidfd, out_fd, err_fd;
+};
+
+/* Starts argv[0], a path, with its output in pipes; as `uid` unless 0. */
+void program_start(struct program *, const char *const *argv, uid_t uid);
+
+/* Collects the output and waits for the end, in the variables below. */
+int program_end(struct program *);
+
+/* The last program's output and exit code (or 128 + signal). */
+extern char program_out[E2E_OUTPUT_BYTES];
+extern char program_err[E2E_OUTPUT_BYTES];
+extern int program_code;
+
+/* supctl with words that end with NULL. */
+#define supctl(...) supctl_list((const char *const[]){ __VA_ARGS__, NULL })
+#define supctl_begin(program, ...) \
+	supctl_begin_list(program, (const char *const[]){ __VA_ARGS__, NULL })
+int supctl_list(const char *const *words);
+void supctl_begin_list(struct program *, const char *const *words);
+
+/* The last program ended with this code and said this on stdout or stderr. */
+#define assert_ended(code, text) \
+	program_assert(code, text, __FILE__, __LINE__)
+void program_assert(int code, const char *text, const char *file, int line);
+
+struct load {
+	struct program program;
+};
+
+/*
+ * Requests at `rate` until load_end(); a pool of `keep_alive` connections, or
+ * one for each request if that is 0.
+ */
+void load_start(struct load *, const char *target, unsigned rate,
+    unsigned keep_alive);
+
+/* Waits for the end of a second of load; the first is one after its start. */
+void load_await_second(const struct load *);
+
+/* Ends it; its report, to be released. */
+json_t *load_end(struct load *);
+
+/* Ends it; nothing may have failed.  Returns how many requests there were. */
+uint64_t load_end_clean(struct load *);
+
+uint64_t load_number(const json_t *report, const char *key);
+
+/* ---- e2e_look.c */
+
+/* The version that one fresh request is answered with; "" if it is not. */
+const char *ask_version(const char *target);
+
+/* A connection to the control socket; -1 if it is refused. */
+int control_open(void);
+
+/* Sends a request (JSON) and waits for one reply, to be released. */
+json_t *control_call(int fd, const char *json);
+json_t *control_receive(int fd);
+
+/* `services[0]` of Status; to be released. */
+json_t *service_status(const char *name);
+
+/* A number of an object in it, or its length if it is a list. */
+uint64_t status_number(const char *service, const char *key);
+
+/* The pid of a worker of this revision (0: any) in state ready. */
+pid_t worker_pid(const char *service, unsigned revision);
+
+/* Open fds of supd when all control clients before are gone. */
+unsigned supd_fd_count(void);
+
+/* All descendants of a process; the number of them. */
+enum { FAMILY_MAX = 512 };
+unsigned family_of(pid_t pid, pid_t ret_pids[FAMILY_MAX]);
+
+/* Waits until the process is gone or a zombie. */
+void await_gone(pid_t pid);
+
+/* A number of /proc/PID/status. */
+uint64_t process_number(pid_t pid, const char *key);
+
+#endif

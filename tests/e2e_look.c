@@ -1,0 +1,259 @@
+/*
+ * What the end-to-end tests look at without supctl: processes and their fds in
+ * /proc, answers of the service, and supd's control socket; see e2e.h.
+ */
+#include "e2e.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "loopback.h"
+
+enum { REPLY_BYTES_MAX = 1 << 20 };
+
+/*
+ * The service
+ */
+
+static void
+set_timeouts(int fd)
+{
+	const struct timeval timeout = { .tv_sec = E2E_WAIT_MS / 1000 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+	    sizeof(timeout)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+	    sizeof(timeout)), 0);
+}
+
+const char *
+ask_version(const char *target)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n";
+	static char answer[4096];
+	struct loopback address;
+	size_t used = 0;
+	ssize_t size;
+	char *version;
+	int fd;
+
+	assert_int_equal(loopback_parse(target, &address), 0);
+	fd = socket(address.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	set_timeouts(fd);
+	if (connect(fd, (const struct sockaddr *)&address.address,
+	    address.length_bytes) == 0 && send(fd, request, strlen(request),
+	    MSG_NOSIGNAL) > 0)
+		while ((size = recv(fd, answer + used,
+		    sizeof(answer) - 1 - used, 0)) > 0)
+			used += (size_t)size;
+	close(fd);
+	answer[used] = '\0';
+	version = strstr(answer, "version=");
+	if (version == NULL)
+		return "";
+	version += strlen("version=");
+	version[strcspn(version, " \n")] = '\0';
+	return version;
+}
+
+/*
+ * The control socket
+ */
+
+int
+control_open(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	strcpy(address.sun_path, e2e_path("run/control.sock"));
+	set_timeouts(fd);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+json_t *
+control_receive(int fd)
+{
+	static char bytes[REPLY_BYTES_MAX];
+	size_t used = 0;
+	json_t *reply;
+
+	do {
+		assert_true(used < sizeof(bytes));
+		if (recv(fd, bytes + used, 1, 0) != 1)
+			return NULL;
+	} while (bytes[used++] != '\0');
+	reply = json_loads(bytes, 0, NULL);
+	assert_non_null(reply);
+	return reply;
+}
+
+json_t *
+control_call(int fd, const char *json)
+{
+	json_t *reply;
+
+	assert_int_equal(send(fd, json, strlen(json) + 1, MSG_NOSIGNAL),
+	    strlen(json) + 1);
+	reply = control_receive(fd);
+	assert_non_null(reply);
+	return reply;
+}
+
+json_t *
+service_status(const char *name)
+{
+	char request[256];
+	int fd = control_open();
+	json_t *reply, *service;
+
+	assert_true(fd >= 0);
+	snprintf(request, sizeof(request), "{\"method\":\"io.supd.Status\","
+	    "\"parameters\":{\"service\":\"%s\"}}", name);
+	reply = control_call(fd, request);
+	service = json_array_get(json_object_get(json_object_get(reply,
+	    "parameters"), "services"), 0);
+	assert_non_null(service);
+	json_incref(service);
+	json_decref(reply);
+	close(fd);
+	return service;
+}
+
+uint64_t
+status_number(const char *service, const char *key)
+{
+	json_t *status = service_status(service);
+	const json_t *value = json_object_get(status, key);
+	uint64_t number = json_is_array(value) ? json_array_size(value) :
+	    (uint64_t)json_integer_value(value);
+
+	assert_non_null(value);
+	json_decref(status);
+	return number;
+}
+
+pid_t
+worker_pid(const char *service, unsigned revision)
+{
+	json_t *status = service_status(service), *w;
+	pid_t pid = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "worker_list"), i, w) {
+		if (strcmp(json_string_value(json_object_get(w, "state")),
+		    "ready") == 0 && (revision == 0 || json_integer_value(
+		    json_object_get(w, "revision")) == revision))
+			pid = (pid_t)json_integer_value(json_object_get(w,
+			    "pid"));
+	}
+	json_decref(status);
+	return pid;
+}
+
+/*
+ * Processes
+ */
+
+unsigned
+supd_fd_count(void)
+{
+	static const char request[] = "{\"method\":\"io.supd.Status\"}";
+	char path[64];
+	unsigned count = 0;
+	DIR *fds;
+	int fd = control_open();
+
+	/* Two turns of its loop: so it has seen who left before. */
+	assert_true(fd >= 0);
+	json_decref(control_call(fd, request));
+	json_decref(control_call(fd, request));
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)supd_pid);
+	fds = opendir(path);
+	assert_non_null(fds);
+	while (readdir(fds) != NULL)
+		count++;
+	closedir(fds);
+	close(fd);
+	return count;
+}
+
+static void
+add_children(pid_t pid, pid_t *pids, unsigned *count)
+{
+	char path[64], list[8192], *p, *end;
+	size_t size;
+	FILE *file;
+	pid_t child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+	    (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return;
+	size = fread(list, 1, sizeof(list) - 1, file);
+	fclose(file);
+	list[size] = '\0';
+	for (p = list; (child = (pid_t)strtol(p, &end, 10)) > 0; p = end) {
+		assert_true(*count < FAMILY_MAX);
+		pids[(*count)++] = child;
+		add_children(child, pids, count);
+	}
+}
+
+unsigned
+family_of(pid_t pid, pid_t ret_pids[FAMILY_MAX])
+{
+	unsigned count = 0;
+
+	add_children(pid, ret_pids, &count);
+	return count;
+}
+
+void
+await_gone(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return;
+	e2e_await_input(fd);
+	close(fd);
+}
+
+uint64_t
+process_number(pid_t pid, const char *key)
+{
+	char path[64], line[256];
+	uint64_t number = 0;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file) != NULL) {
+		found = strncmp(line, key, strlen(key)) == 0 &&
+		    line[strlen(key)] == ':';
+		if (found)
+			number = strtoull(line + strlen(key) + 1, NULL, 10);
+	}
+	fclose(file);
+	assert_true(found);
+	return number;
+}

@@ -1,0 +1,242 @@
+/*
+ * What is drawn: how services are configured, and what their builds are like.
+ *
+ * A draft is what stands in the configuration's file under a name; every read
+ * makes specs of its own from it, as the real one does.
+ */
+#include "sim_world.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+allocate(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+/* One block: the list, and the one string in it. */
+static char **
+list_of(const char *text)
+{
+	char **list = allocate(1, 2 * sizeof(*list) + strlen(text) + 1);
+
+	list[0] = (char *)&list[2];
+	memcpy(list[0], text, strlen(text) + 1);
+	return list;
+}
+
+static uint64_t
+between(struct sim *sim, uint32_t low, uint32_t high)
+{
+	return low + sim_below(sim, high - low + 1);
+}
+
+/* Mostly small fleets; now and then one past STARTS_PER_TURN_MAX. */
+static uint32_t
+draw_workers(struct sim *sim)
+{
+	uint32_t which = sim_below(sim, 200);
+
+	if (which < 1)
+		return 40;
+	if (which < 150)
+		return 1 + sim_below(sim, 4);
+	return 1 + sim_below(sim, 8);
+}
+
+static struct amount
+draw_amount(struct sim *sim)
+{
+	struct amount amount = { .percent = sim_chance(sim, 40) };
+
+	if (amount.percent)
+		amount.value = 25 * sim_below(sim, 5);
+	else
+		amount.value = sim_below(sim, 3);
+	return amount;
+}
+
+static enum restart
+draw_restart(struct sim *sim)
+{
+	if (sim_chance(sim, 80))
+		return RESTART_ALWAYS;
+	return sim_chance(sim, 70) ? RESTART_ON_FAILURE : RESTART_NEVER;
+}
+
+/* Mostly long enough for a good build; else it strikes. */
+static uint64_t
+draw_progress_deadline(struct sim *sim, const struct spec *spec)
+{
+	if (sim_chance(sim, 15))
+		return spec->min_ready_ms + between(sim, 50, 3000);
+	return 3 * spec->ready_timeout_ms + spec->min_ready_ms +
+	    spec->backoff_max_ms + between(sim, 1000, 5000);
+}
+
+static void
+draw_times(struct sim *sim, struct spec *spec)
+{
+	spec->ready_timeout_ms = between(sim, 200, 5000);
+	spec->drain_timeout_ms = sim_chance(sim, 3) ? 0 :
+	    between(sim, 100, 5000);
+	spec->backoff_min_ms = between(sim, 20, 500);
+	spec->backoff_max_ms = spec->backoff_min_ms + between(sim, 0, 4000);
+	spec->min_ready_ms = sim_chance(sim, 50) ? 0 : between(sim, 10, 2000);
+	spec->progress_deadline_ms = draw_progress_deadline(sim, spec);
+}
+
+static struct spec *
+draw_spec(struct sim *sim, const char *name)
+{
+	static const int signals[] = { SIGTERM, SIGQUIT, SIGUSR1 };
+	struct spec *spec = allocate(1, sizeof(*spec));
+	char path[32];
+
+	spec->reference_count = 1;
+	(void)snprintf(spec->name, sizeof(spec->name), "%s", name);
+	(void)snprintf(path, sizeof(path), "/srv/%s", name);
+	spec->argv = list_of(path);
+	spec->ready = sim_chance(sim, 25) ? READY_ALIVE : READY_NOTIFY;
+	spec->ready_alive_ms = spec->ready == READY_ALIVE ?
+	    between(sim, 0, 1500) : 0;
+	spec->watchdog_ms = sim_chance(sim, 30) ? between(sim, 500, 4000) : 0;
+	spec->workers = draw_workers(sim);
+	draw_times(sim, spec);
+	spec->drain_signal = signals[sim_below(sim, 3)];
+	spec->kill_mode = sim_chance(sim, 20) ? KILL_MODE_PROCESS :
+	    KILL_MODE_GROUP;
+	spec->restart = draw_restart(sim);
+	if (sim_chance(sim, 20))
+		spec->success_exit.codes[0] = 1 << 3;
+	spec->max_surge = draw_amount(sim);
+	spec->max_unavailable = draw_amount(sim);
+	spec->on_failure = sim_chance(sim, 25) ? ON_FAILURE_PAUSE :
+	    ON_FAILURE_ROLLBACK;
+	return spec;
+}
+
+static struct spec *
+copy_spec(const struct spec *spec)
+{
+	struct spec *copy = allocate(1, sizeof(*copy));
+
+	*copy = *spec;
+	copy->reference_count = 1;
+	copy->argv = list_of(spec->argv[0]);
+	return copy;
+}
+
+void
+sim_draw_build(struct sim *sim, struct sim_draft *draft, bool good)
+{
+	struct sim_build *build = &sim->builds[sim->build_count];
+
+	if (sim->build_count == SIM_BUILDS_MAX) {
+		sim_fail(sim, "simulator: too many builds");
+		return;
+	}
+	*build = (struct sim_build){ .kind = BUILD_GOOD };
+	if (!good && sim_chance(sim, 45))
+		build->kind = sim_below(sim, BUILD_KIND_COUNT);
+	for (unsigned quirk = 1; quirk <= QUIRK_LAST; quirk *= 2)
+		if (sim_chance(sim, 8))
+			build->quirks |= quirk;
+	draft->build = sim->build_count++;
+	sim_trace(sim, "disk: %s is build %u now, kind %d, quirks %x",
+	    draft->name, draft->build, build->kind, build->quirks);
+}
+
+void
+sim_draw_drafts(struct sim *sim)
+{
+	for (uint32_t i = 0; i < SIM_NAMES; i++) {
+		struct sim_draft *draft = &sim->drafts[i];
+
+		(void)snprintf(draft->name, sizeof(draft->name), "s%u", i);
+		draft->present = i == 0 || sim_chance(sim, 20);
+		draft->spec = draw_spec(sim, draft->name);
+		sim_draw_build(sim, draft, sim_chance(sim, 60));
+	}
+}
+
+void
+sim_free_drafts(struct sim *sim)
+{
+	for (uint32_t i = 0; i < SIM_NAMES; i++)
+		spec_unref(sim->drafts[i].spec);
+}
+
+void
+sim_change_spec(struct sim *sim, struct sim_draft *draft)
+{
+	struct spec *spec = draft->spec;
+
+	switch (sim_below(sim, 9)) {
+	case 0:
+		spec->workers = draw_workers(sim);
+		break;
+	case 1:
+		spec->max_surge = draw_amount(sim);
+		break;
+	case 2:
+		spec->max_unavailable = draw_amount(sim);
+		break;
+	case 3:
+		draw_times(sim, spec);
+		break;
+	case 4:
+		spec->on_failure = spec->on_failure == ON_FAILURE_PAUSE ?
+		    ON_FAILURE_ROLLBACK : ON_FAILURE_PAUSE;
+		break;
+	case 5:
+		spec->restart = draw_restart(sim);
+		break;
+	case 6:                 /* needs a rollout */
+		spec->watchdog_ms = spec->watchdog_ms != 0 ? 0 :
+		    between(sim, 500, 4000);
+		break;
+	case 7:                 /* a new name: one goes, another comes */
+		draft->present = !draft->present;
+		break;
+	case 8:                 /* needs a rollout */
+		spec->ready = spec->ready == READY_ALIVE ? READY_NOTIFY :
+		    READY_ALIVE;
+		spec->ready_alive_ms = spec->ready == READY_ALIVE ?
+		    between(sim, 0, 1500) : 0;
+		break;
+	}
+	sim_trace(sim, "file: %s%s workers %u surge %u%s unavailable %u%s",
+	    draft->name, draft->present ? "" : " (absent)", spec->workers,
+	    spec->max_surge.value, spec->max_surge.percent ? "%" : "",
+	    spec->max_unavailable.value,
+	    spec->max_unavailable.percent ? "%" : "");
+}
+
+struct config *
+sim_make_config(struct sim *sim)
+{
+	struct config *config = allocate(1, sizeof(*config));
+
+	config->services = allocate(SIM_NAMES, sizeof(*config->services));
+	for (uint32_t i = 0; i < SIM_NAMES; i++)
+		if (sim->drafts[i].present)
+			config->services[config->service_count++] =
+			    copy_spec(sim->drafts[i].spec);
+	return config;
+}
+
+struct sim_draft *
+sim_draft(struct sim *sim, const char *name)
+{
+	for (uint32_t i = 0; i < SIM_NAMES; i++)
+		if (strcmp(sim->drafts[i].name, name) == 0)
+			return &sim->drafts[i];
+	abort();
+}

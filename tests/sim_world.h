@@ -1,0 +1,314 @@
+/*
+ * The simulator's parts, and what they share: one run of supd's engine in
+ * virtual time, from a seed.
+ *
+ *   simulate.c     the program: which seeds, what is printed
+ *   sim_run.c      one run: the loop, its phases, its end
+ *   sim_plan.c     what is drawn: services, builds
+ *   sim_command.c  what operators do, and the accidents
+ *   sim_world.c    the port (world.h): clock, pins, starts, ledger
+ *   sim_process.c  processes: how they behave, and when
+ *   sim_model.c    what the engine said and did, judged one by one
+ *   sim_check.c    what must be true after every turn
+ *   sim_trace.c    random numbers, the queue of what comes, trace, coverage
+ *
+ * All of a run is in one struct sim, and nothing of it depends on an address
+ * or on the machine: the same seed gives the same trace.
+ */
+#ifndef SUPD_TESTS_SIM_WORLD_H
+#define SUPD_TESTS_SIM_WORLD_H
+
+#include <stdio.h>
+
+#include "engine.h"
+#include "invariants.h"
+
+enum {
+	SIM_NAMES = 4,                  /* services that may be configured */
+	SIM_SERVICES_MAX = 128,         /* service ids of one boot */
+	SIM_BUILDS_MAX = 512,
+	SIM_REVISIONS_MAX = 512,
+	SIM_DEPLOYMENTS_MAX = 512,
+	SIM_PINNED_MAX = 128,
+	SIM_LIVING_MAX = 2048,
+	SIM_LINES = 60,                 /* of the trace, kept for a failure */
+	SIM_LINE_BYTES = 200,
+	SIM_QUARANTINE = 8,
+};
+
+#define SIM_BEGIN_MS UINT64_C(1000000)
+
+/*
+ * What has to happen sometimes, or the simulator proves nothing.
+ */
+#define SIM_COVERS(X) \
+	X(SENT_READY) X(SENT_RELOADING) X(SENT_STOPPING) X(SENT_STATUS) \
+	X(SENT_ERRNO) X(SENT_MAIN_PID) X(SENT_WATCHDOG) X(SENT_TRIGGER) \
+	X(SENT_WATCHDOG_MS) X(SENT_EXTEND) \
+	X(LOST) X(DOUBLED) X(DELAYED) X(LATE_FOR_THE_DEAD) \
+	X(READY_WHILE_DRAINING) X(ALIVE_READY) X(RELOADING_FIRST) \
+	X(EXITED_CLEAN) X(EXITED_CODE) X(EXITED_SIGNAL) X(EXITED_EARLY) \
+	X(DRAINED) X(DEAF) X(KILLED) X(ADOPTED) X(ADOPT_REFUSED) \
+	X(START_DONE) X(START_REFUSED) X(START_BUSY) X(START_FAILED) \
+	X(START_CHANGED) X(PIN_FAILED) X(BIND_FAILED) X(CONFIG_BAD) \
+	X(RELOAD) X(RELOAD_REFUSED) X(RELOAD_FORCE) X(RELOAD_IF_CHANGED) \
+	X(RELOAD_PLAN) X(RELOAD_ONE) X(RELOAD_JOINS) X(RELOAD_ADJUSTS) \
+	X(RELOAD_WAITS) X(RELOAD_QUARANTINED) X(RELOAD_ADDS) \
+	X(RELOAD_REMOVES) X(RELOAD_WHILE_STOPPED) X(ADJUSTED) X(UNDO) \
+	X(UNDO_RUNNING) X(UNDO_REFUSED) X(RESTART) X(RESTART_REFUSED) \
+	X(START) X(STOP) X(SCALE) X(SIGNAL) X(ACCIDENT_KILL) X(REPAIR) \
+	X(REPAIRED_WORKER) X(SHUTDOWN) X(SHUTDOWN_TWICE) X(BOOT_AGAIN) \
+	X(SAME_REVISION_AGAIN) X(LATE_FIRST_START) X(ROLLOUT) X(STEP) \
+	X(ROLLBACK) X(PAUSED) X(BEGAN_AFTER_WAIT) X(ROLLBACK_LEFTOVER) X(DROPPED_WAITING) \
+	X(VERDICT_COMPLETE) X(VERDICT_ROLLED_BACK) X(VERDICT_ABORTED) \
+	X(VERDICT_SUPERSEDED) X(FAULT_EXITED) X(FAULT_NOT_READY) \
+	X(FAULT_WATCHDOG) X(FAULT_SPAWN) X(FAULT_PROGRESS) \
+	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
+	X(FINALE_AFTER_PAUSE) X(LEFT_RUNNING)
+
+#define X(UPPER) SIM_##UPPER,
+enum sim_cover { SIM_COVERS(X) SIM_COVER_COUNT };
+#undef X
+
+enum sim_build_kind {
+	BUILD_GOOD,
+	BUILD_NEVER_READY,
+	BUILD_EXITS,            /* at once */
+	BUILD_FLASH,            /* READY, and exits within min_ready */
+	BUILD_CRASHES,          /* after a while */
+	BUILD_SLOW,             /* ready just before ready_timeout, or after */
+	BUILD_SILENT,           /* stops to answer its watchdog */
+	BUILD_TRIGGERS,         /* WATCHDOG=trigger */
+	BUILD_STOPS,            /* STOPPING=1 by itself */
+	BUILD_NO_EXEC,          /* cannot be executed */
+	BUILD_KIND_COUNT,
+};
+
+/* What a build does besides, good or not. */
+enum {
+	QUIRK_RELOADING_FIRST = 1, QUIRK_EXTENDS = 2, QUIRK_TWICE = 4,
+	QUIRK_STATUS = 8, QUIRK_ERRNO = 16, QUIRK_MAIN_PID = 32,
+	QUIRK_WATCHDOG_MS = 64, QUIRK_DEAF = 128, QUIRK_SLOW_DRAIN = 256,
+	QUIRK_LATE_READY = 512, /* READY after it was told to stop */
+	QUIRK_LAST = 512,
+};
+
+struct sim_build {
+	enum sim_build_kind kind;
+	unsigned quirks;
+	bool rewritten;         /* in place, since it was pinned */
+};
+
+struct sim_process {
+	struct sim_process *next;       /* of all of the run */
+	uint32_t index;                 /* in sim.living */
+	uint32_t boot;                  /* of which boot it is */
+	uint32_t service;
+	struct worker_id id;
+	uint32_t revision;
+	const struct release *release;
+	const struct sim_build *build;
+	pid_t pid;
+	uint64_t alive_at_ms;
+	enum worker_state state;        /* as the engine has to see it */
+	uint64_t watchdog_ms;
+	bool dead;                      /* its exit is under way */
+	bool silent;
+	uint32_t ready_timeout_ms, drain_timeout_ms;    /* when it started */
+	int error_number;
+	char status[24];                /* that arrived last */
+};
+
+enum sim_item_type {
+	ITEM_SEND,              /* a living process says something */
+	ITEM_ARRIVE,            /* and this reaches the engine */
+	ITEM_END,               /* a process ends */
+	ITEM_PING,
+	ITEM_COMMAND,
+};
+
+struct sim_item {
+	uint64_t when_ms;
+	uint64_t sequence;      /* first come, first served */
+	enum sim_item_type type;
+	struct sim_process *process;
+	enum event_type event;
+	struct exit_status exit;
+	uint64_t value;
+};
+
+struct sim_revision {
+	uint64_t fingerprint;
+	bool was_in_charge;
+	bool condemned;         /* rolled back or undone since */
+};
+
+/* A service as it follows from what was recorded and published. */
+struct sim_service {
+	uint32_t id;            /* 0: never seen */
+	uint32_t stable, candidate;
+	uint32_t given_up;      /* a rollback of this one began */
+	uint32_t incarnation_last;
+	uint32_t undo_count;    /* in a row */
+	uint32_t leftover;      /* has live workers, though its rollback ended
+				 * (by deadline), or a stopped service let it
+				 * go and was started at once */
+	bool is_late;           /* has no release yet */
+	bool jumped;            /* one took charge while it was stopped: nobody
+				 * waits for those who drain then */
+	struct policy policy;   /* at the last turn */
+	uint64_t quarantine[SIM_QUARANTINE];
+	uint32_t quarantine_next;
+	struct sim_revision revisions[SIM_REVISIONS_MAX];
+};
+
+struct sim_deployment {
+	bool announced, begun, recorded, finished;
+	enum deployment_kind kind;
+	enum rollout_verdict verdict;
+};
+
+/* What stands in the configuration and lies on the disk under one name. */
+struct sim_draft {
+	char name[16];
+	bool present;           /* in the configuration */
+	struct spec *spec;
+	uint32_t build;         /* index in sim.builds */
+	struct past past;       /* the ledger */
+};
+
+struct sim_totals {
+	uint64_t covers[SIM_COVER_COUNT];
+	uint64_t run_count, rollout_count, turn_count, start_count;
+	uint64_t verdicts[VERDICT_COUNT];
+};
+
+struct sim {
+	uint64_t seed, state;
+	uint64_t now_ms, armed_ms;
+	uint64_t sequence;
+	bool chaos;             /* faults may happen */
+	bool commands;          /* operators are at work */
+	bool operator_signals;  /* what is signalled now is not a drain */
+	bool releasing;         /* the engine lets go of everything */
+	bool verbose;
+
+	struct engine engine;
+	struct world world;
+	struct sim_draft drafts[SIM_NAMES];
+	struct sim_build builds[SIM_BUILDS_MAX];
+	uint32_t build_count;
+	bool config_bad, pin_fails, bind_fails;
+	uint64_t refuse_until_ms, busy_until_ms;
+	uint32_t commands_left;
+
+	struct sim_process *processes;
+	struct sim_process *living[SIM_LIVING_MAX];
+	uint32_t living_count;
+	pid_t pid_last;
+	uint32_t boot_count;
+	struct release *pinned[SIM_PINNED_MAX];
+	uint32_t pinned_count;
+
+	struct sim_item *heap;
+	uint32_t item_count, item_capacity;
+
+	struct sim_service services[SIM_SERVICES_MAX];
+	struct sim_deployment deployments[SIM_DEPLOYMENTS_MAX];
+	uint64_t turned_ms;             /* when the last turn was */
+	uint32_t turn_count;            /* at this instant, */
+	uint32_t idle_turn_count;       /* and for nothing, in a row */
+	bool acted;                     /* something was done since the last */
+	struct invariants invariants;
+	struct fleet shadow;            /* what the planner is asked with */
+	uint32_t slot_room, worker_room;
+
+	char lines[SIM_LINES][SIM_LINE_BYTES];
+	uint64_t line_count;
+	uint64_t hash;
+	char broken[400];               /* "" : nothing */
+	struct sim_totals *totals;
+};
+
+/* sim_trace.c */
+uint32_t sim_random(struct sim *);
+uint32_t sim_below(struct sim *, uint32_t bound);       /* 0 … bound - 1 */
+bool sim_chance(struct sim *, uint32_t percent);
+void sim_cover(struct sim *, enum sim_cover);
+const char *sim_cover_name(enum sim_cover);
+void sim_trace(struct sim *, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Notes what is broken; the first one counts. */
+void sim_fail(struct sim *, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sim_print_lines(const struct sim *, FILE *);
+void sim_push(struct sim *, struct sim_item);
+/* When the next item comes; NEVER_MS: none. */
+uint64_t sim_next_ms(const struct sim *);
+struct sim_item sim_pop(struct sim *);
+
+/* sim_plan.c */
+void sim_draw_drafts(struct sim *);
+void sim_free_drafts(struct sim *);
+/* Another build lies on the disk from now on. */
+void sim_draw_build(struct sim *, struct sim_draft *, bool good);
+/* Changes something of the configuration of this service. */
+void sim_change_spec(struct sim *, struct sim_draft *);
+struct config *sim_make_config(struct sim *);
+struct sim_draft *sim_draft(struct sim *, const char *name);
+
+/* sim_world.c */
+void sim_world_init(struct sim *);
+uint64_t sim_fingerprint(const struct sim *, const struct spec *,
+    uint32_t build);
+/* The build that a release was made of. */
+const struct sim_build *sim_build_of(const struct sim *,
+    const struct release *);
+struct listener *sim_listener(uint32_t index);
+
+/* sim_process.c */
+struct sim_process *sim_process_new(struct sim *, const struct start *);
+void sim_process_signal(struct sim *, struct sim_process *, int signal_number);
+/* Ends it so much later. */
+void sim_process_end(struct sim *, struct sim_process *, uint64_t after_ms,
+    bool by_signal, int number);
+void sim_process_item(struct sim *, const struct sim_item *);
+bool sim_is_handle(const struct sim *, const void *process);
+
+/* sim_command.c */
+void sim_command(struct sim *);
+/* Reloads this service, or all (NULL); judges what comes of it. */
+int sim_reload(struct sim *, const char *name, unsigned flags,
+    struct reload_results *ret_results);
+
+/* sim_model.c */
+struct sim_service *sim_service(struct sim *, const char *name);
+struct service *sim_engine_service(struct sim *, uint32_t id);
+bool sim_is_live(const struct sim_process *);
+void sim_judge_start(struct sim *, const struct start *);
+void sim_judge_drain(struct sim *, struct sim_process *);
+void sim_judge_record(struct sim *, const struct deployment *);
+void sim_judge_notice(struct sim *, const struct notice *);
+/* Somebody was told this id, and waits for its end. */
+void sim_announce(struct sim *, const struct reload_result *);
+/* The revision that `undo` has to go to; 0: none. */
+uint32_t sim_undo_revision(struct sim *, const char *name);
+bool sim_is_quarantined(const struct sim_service *, uint64_t fingerprint);
+/* All that was announced or begun has ended. */
+void sim_judge_deployments(struct sim *);
+
+/* sim_check.c */
+void sim_check_before_turn(struct sim *);
+void sim_check_after_turn(struct sim *);
+/* True if nothing is left to be done for any service; else what is, is in
+ * sim->invariants.broken. */
+bool sim_is_settled(struct sim *);
+/* Everything must have settled so long after the last fault and command. */
+uint64_t sim_settle_bound_ms(const struct sim *);
+
+/* sim_run.c */
+/* Plays one run; false if something is broken, which is in sim->broken. */
+bool sim_run(struct sim *, uint64_t seed, bool verbose, struct sim_totals *);
+void sim_boot(struct sim *);
+
+#endif

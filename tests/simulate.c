@@ -1,0 +1,179 @@
+/*
+ * The simulator: random rollouts of the real engine in virtual time.
+ *
+ * Each run plays from a seed: services and builds are drawn, operators give
+ * orders, processes, disk and machine do what they like, and every turn is
+ * checked (sim_model.c, sim_check.c).  Some seeds are played twice, and must
+ * leave the same trace.  At the end everything that can happen must have
+ * happened: what is never reached is not tested.  Prints TAP.
+ *
+ *   simulate [-n ROLLOUTS] [--seeds FROM-TO] [-v] [SEED]
+ *
+ * With SEED that one run only; -v prints its trace.
+ */
+#include "sim_world.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PLAYED_TWICE_EVERY = 50 };
+
+struct options {
+	uint64_t from, to;
+	uint64_t rollout_count;         /* stop at so many; 0: at `to` */
+	bool verbose;
+	bool single;
+};
+
+/* What is being played, for who has to say where it died. */
+static struct sim sim;
+
+static void
+print_broken(void)
+{
+	printf("# broken, seed %" PRIu64 ": %s\n", sim.seed, sim.broken);
+	if (!sim.verbose)
+		sim_print_lines(&sim, stdout);
+	(void)fflush(stdout);
+}
+
+/* An assertion of the engine; it is synchronous, so that printing is fine. */
+static void
+on_abort(int signal_number)
+{
+	(void)snprintf(sim.broken, sizeof(sim.broken), "it aborts");
+	printf("not ok 1 - signal %d\n", signal_number);
+	print_broken();
+}
+
+static bool
+play(const struct options *options, uint64_t seed, struct sim_totals *totals)
+{
+	static struct sim_totals unused;
+	uint64_t hash;
+
+	if (!sim_run(&sim, seed, options->verbose, totals)) {
+		print_broken();
+		return false;
+	}
+	if (seed % PLAYED_TWICE_EVERY != 0 || options->verbose)
+		return true;
+	hash = sim.hash;
+	if (sim_run(&sim, seed, false, &unused) && sim.hash == hash)
+		return true;
+	printf("# seed %" PRIu64 " does not play the same twice\n", seed);
+	return false;
+}
+
+static bool
+print_coverage(const struct sim_totals *totals, bool all)
+{
+	uint32_t missing = 0;
+
+	for (unsigned i = 0; i < SIM_COVER_COUNT; i++) {
+		printf("# %-24s %10" PRIu64 "%s\n", sim_cover_name(i),
+		    totals->covers[i], totals->covers[i] == 0 ? " !" : "");
+		missing += totals->covers[i] == 0;
+	}
+	if (!all)
+		return true;
+	printf("%sok 2 - all %d things that can happen did, but %" PRIu32 "\n",
+	    missing != 0 ? "not " : "", SIM_COVER_COUNT, missing);
+	return missing == 0;
+}
+
+static bool
+run(const struct options *options)
+{
+	static struct sim_totals totals;
+	uint64_t seed = options->from, hash = RELEASE_HASH_START;
+	struct timespec cpu;
+	bool good = true;
+
+	for (; good && seed <= options->to; seed++) {
+		good = play(options, seed, &totals);
+		hash = release_hash(hash, &sim.hash, sizeof(sim.hash));
+		if (options->rollout_count != 0 &&
+		    totals.rollout_count >= options->rollout_count) {
+			seed++;
+			break;
+		}
+	}
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	printf("%sok 1 - %" PRIu64 " rollouts, seeds %" PRIu64 "-%" PRIu64
+	    ", %" PRIu64 " complete, %" PRIu64 " rolled back, %" PRIu64
+	    " superseded, %" PRIu64 " aborted; trace hash %016" PRIx64 "\n",
+	    good ? "" : "not ", totals.rollout_count, options->from, seed - 1,
+	    totals.verdicts[VERDICT_COMPLETE],
+	    totals.verdicts[VERDICT_ROLLED_BACK],
+	    totals.verdicts[VERDICT_SUPERSEDED],
+	    totals.verdicts[VERDICT_ABORTED], hash);
+	printf("# %" PRIu64 " turns, %" PRIu64 " workers, %ld s\n",
+	    totals.turn_count, totals.start_count, (long)cpu.tv_sec);
+	if (!options->single)
+		good &= print_coverage(&totals, good);
+	printf("1..%d\n", options->single ? 1 : 2);
+	return good;
+}
+
+static int
+usage(void)
+{
+	(void)fprintf(stderr,
+	    "usage: simulate [-n ROLLOUTS] [--seeds FROM-TO] [-v] [SEED]\n");
+	return 2;
+}
+
+static bool
+parse_seeds(const char *text, struct options *ret)
+{
+	char *end;
+
+	ret->from = strtoull(text, &end, 10);
+	if (*end != '-')
+		return false;
+	ret->to = strtoull(end + 1, &end, 10);
+	ret->rollout_count = 0;
+	return *end == '\0' && ret->to >= ret->from;
+}
+
+static bool
+parse(int argc, char **argv, struct options *ret)
+{
+	char *end;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-v") == 0) {
+			ret->verbose = true;
+		} else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc) {
+			ret->rollout_count = strtoull(argv[++i], &end, 10);
+			if (*end != '\0' || ret->rollout_count == 0)
+				return false;
+		} else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+			if (!parse_seeds(argv[++i], ret))
+				return false;
+		} else {
+			ret->from = ret->to = strtoull(argv[i], &end, 10);
+			ret->single = true;
+			if (*end != '\0')
+				return false;
+		}
+	}
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = {
+		.from = 1, .to = UINT64_MAX - 1, .rollout_count = 100000,
+	};
+
+	if (!parse(argc, argv, &options))
+		return usage();
+	(void)signal(SIGABRT, on_abort);
+	return !run(&options);
+}
