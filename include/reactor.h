@@ -30,9 +30,10 @@ struct alarm {
 	void *ctx;
 };
 
-/* Blocks and takes over TERM, INT, HUP, USR2, CHLD, PIPE and XFSZ.  `turn` is
- * called once per turn, `signal` for each of them but the last two, which are
- * swallowed: write(2) says the same.  0 or -errno. */
+/* Blocks and takes over TERM, INT, QUIT, HUP, USR2 and CHLD; those that would end
+ * us and mean nothing to us (PIPE, XFSZ, USR1, ALRM …) are blocked and swallowed.
+ * `turn` is called once per turn, `signal` for each of the former.  0 or
+ * -errno. */
 int reactor_init(void (*turn)(void *ctx), void (*signal)(void *ctx, int number),
     void *ctx);
 

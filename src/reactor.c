@@ -232,6 +232,20 @@ lost_link(const struct watch *watch)
 	return *link == NULL ? NULL : link;
 }
 
+/* Signals that would end us and mean nothing to us. */
+static const int swallowed[] = {
+	SIGPIPE, SIGXFSZ, SIGUSR1, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+};
+
+static bool
+is_swallowed(int number)
+{
+	for (size_t i = 0; i < sizeof(swallowed) / sizeof(swallowed[0]); i++)
+		if (swallowed[i] == number)
+			return true;
+	return false;
+}
+
 static void
 read_signals(void *ctx, int events)
 {
@@ -244,8 +258,7 @@ read_signals(void *ctx, int events)
 	if (bytes < 0)
 		return;         /* EAGAIN: somebody took it back */
 	for (i = 0; i < (size_t)bytes / sizeof(signals[0]); i++)
-		if (signals[i].ssi_signo != SIGPIPE &&
-		    signals[i].ssi_signo != SIGXFSZ)
+		if (!is_swallowed((int)signals[i].ssi_signo))
 			reactor.signal(reactor.ctx, (int)signals[i].ssi_signo);
 }
 
@@ -262,11 +275,12 @@ take_signals(void)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGQUIT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGUSR2);
 	(void)sigaddset(&set, SIGCHLD);
-	(void)sigaddset(&set, SIGPIPE);
-	(void)sigaddset(&set, SIGXFSZ);
+	for (size_t i = 0; i < sizeof(swallowed) / sizeof(swallowed[0]); i++)
+		(void)sigaddset(&set, swallowed[i]);
 	reactor.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (reactor.signal_fd < 0)
 		return -errno;

@@ -97,6 +97,7 @@ on_signal(void *ctx, int number)
 		break;
 	case SIGTERM:
 	case SIGINT:
+	case SIGQUIT:
 		log_notice("SIG%s: %s", sigabbrev_np(number),
 		    live->engine.phase == ENGINE_RUNNING ? "stopping" :
 		    "killing what still runs");

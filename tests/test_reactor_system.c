@@ -246,8 +246,12 @@ watch_high_fd(void)
 	struct itimerval soon = { .it_value = { .tv_usec = 300000 } };
 	struct rlimit limit, tight = { 1, RLIM_INFINITY };
 	struct watch watch = { 0 };
+	sigset_t alarm_only;
 
 	signal(SIGALRM, give_memory);
+	sigemptyset(&alarm_only);
+	sigaddset(&alarm_only, SIGALRM);        /* the reactor blocks it */
+	sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
