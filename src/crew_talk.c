@@ -1,9 +1,9 @@
 /*
  * What a worker says, on its notify socket and its readiness fd, as events.
  *
- * A message counts if it comes from the worker's own user, from root or our own,
- * or from the worker's session.  One worker that talks without end does not keep the others waiting:
- * so many datagrams a turn, the rest comes next.
+ * A message counts if it comes from the worker's own user, from root or our
+ * own, or from the worker's session.  One worker that talks without end does not
+ * keep the others waiting: so many datagrams a turn, the rest comes next.
  */
 #include "crew_private.h"
 

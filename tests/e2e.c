@@ -51,9 +51,9 @@ e2e_path(const char *name)
 const char *
 e2e_program(const char *name)
 {
-	static char paths[4][4096];
+	static char paths[16][1024];
 	static unsigned turn;
-	char *path = paths[turn++ % 4];
+	char *path = paths[turn++ % 16];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(paths[0]) -
 	    E2E_PATH_BYTES);
 

@@ -46,7 +46,7 @@ int e2e_tear_down(void **state);
 /* A name in the directory; good for sixteen calls. */
 const char *e2e_path(const char *name);
 
-/* A program of this build, such as "supd" or "tests/worker". */
+/* A program of this build, such as "supd" or "tests/worker"; the same. */
 const char *e2e_program(const char *name);
 
 /* Writes a file as a new one that is renamed. */

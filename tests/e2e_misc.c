@@ -148,7 +148,10 @@ test_sighup(void **state)
 	log_await_count(" exited with status 0", WORKERS);
 	assert_string_equal(ask_version(target), "v2");
 	supd_signal(SIGUSR1);
-	log_await("SIGUSR1 means nothing to supd");
+	supd_signal(SIGPIPE);
+	supd_signal(SIGUSR2);
+	log_await("SIGUSR2 means nothing to supd");
+	assert_int_equal(status_number("web", "revision"), 2);
 	supd_stop();
 }
 
@@ -263,8 +266,9 @@ test_sleeps(void **state)
 	supd_start_ready(IDLE_WORKERS);
 	before = process_number(supd_pid, "voluntary_ctxt_switches");
 	assert_false(e2e_inputs_within(NULL, 0, IDLE_MS));
-	assert_int_equal(process_number(supd_pid, "voluntary_ctxt_switches"),
-	    before);
+	/* Our own client may have left only now. */
+	assert_in_range(process_number(supd_pid, "voluntary_ctxt_switches") -
+	    before, 0, 2);
 	supd_stop();
 }
 
@@ -272,10 +276,10 @@ test_sleeps(void **state)
 static void
 fill_log(void)
 {
-	static const char line[512];
-	char path[64];
+	char line[512], path[64];
 	int fd;
 
+	memset(line, '\n', sizeof(line));
 	snprintf(path, sizeof(path), "/proc/%d/fd/2", (int)supd_pid);
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_true(fd >= 0);
@@ -310,8 +314,8 @@ test_log_is_stuck(void **state)
 	/* What was lost is counted, as soon as there is room again. */
 	log_mark();
 	reload_good("v3");
-	supd_signal(SIGTERM);
-	assert_int_equal(supd_wait(), 0);
+	log_await(" log lines were dropped, standard error did not take them");
+	supd_stop();
 }
 
 int
