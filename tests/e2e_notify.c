@@ -275,8 +275,8 @@ test_extends_its_start(void **state)
 	size_t i;
 
 	(void)state;
-	begin("--version v1", "ready_timeout = 600ms\n");
-	e2e_install("web", "--version v2 --slow-start 1500");
+	begin("--version v1", "ready_timeout = 2s\n");
+	e2e_install("web", "--version v2 --slow-start 2500");
 	log_mark();
 	supctl_begin(&reload, "reload", "web");
 	for (unsigned k = 1; k <= WORKERS; k++) {

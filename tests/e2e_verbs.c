@@ -278,7 +278,7 @@ test_signal(void **state)
 	supctl("signal", "nobody", "TERM");
 	assert_ended(2, "no service \"nobody\" (there are: web)");
 	assert_in_charge(1, "v1");
-	load_end(&load);
+	json_decref(load_end(&load));
 	supd_stop();
 }
 

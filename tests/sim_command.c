@@ -77,6 +77,8 @@ cover_result(struct sim *sim, const struct reload_result *result,
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (strstr(result->text, texts[i].text) != NULL)
 			sim_cover(sim, texts[i].cover);
+	if (strstr(result->text, "waits until") != NULL)
+		sim_give_up(sim, engine_find(&sim->engine, result->service));
 	if (result->deployment > sim->engine.deployment_last ||
 	    (strstr(result->text, "already") != NULL &&
 	    result->deployment > deployment_last))
@@ -240,6 +242,8 @@ order_undo(struct sim *sim, struct service *s)
 	sim_trace(sim, "undo: %s: %s", s->name, result.text);
 	sim_cover(sim, idle ? SIM_UNDO : SIM_UNDO_RUNNING);
 	sim_announce(sim, &result);
+	if (!idle)
+		sim_give_up(sim, s);
 	if (idle && result.revision != wanted)
 		sim_fail(sim, "undo: to revision %u, not %u", result.revision,
 		    wanted);
@@ -278,6 +282,8 @@ order_start_or_stop(struct sim *sim, struct service *s)
 		check_unchanged(sim, "start or stop", before, why);
 	else if (s->stopped == start)
 		sim_fail(sim, "start or stop: it did not");
+	else if (!start)
+		sim_give_up(sim, s);
 }
 
 static void
@@ -318,6 +324,8 @@ order_shutdown(struct sim *sim)
 	sim_cover(sim, sim->engine.phase == ENGINE_RUNNING ? SIM_SHUTDOWN :
 	    SIM_SHUTDOWN_TWICE);
 	engine_shutdown(&sim->engine);
+	for (uint32_t i = 0; i < sim->engine.service_count; i++)
+		sim_give_up(sim, sim->engine.services[i]);
 }
 
 static void

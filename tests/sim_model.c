@@ -241,6 +241,13 @@ sim_announce(struct sim *sim, const struct reload_result *result)
 		    "ended", (unsigned long long)result->deployment);
 }
 
+void
+sim_give_up(struct sim *sim, const struct service *s)
+{
+	if (s->deployment.id != 0)
+		deployment_of(sim, s->deployment.id)->given_up = true;
+}
+
 static void
 complete(struct sim *sim, struct sim_service *model,
     const struct deployment *d)
@@ -250,12 +257,10 @@ complete(struct sim *sim, struct sim_service *model,
 	r->was_in_charge = true;
 	r->condemned = false;
 	lift(model, d->fingerprint);
-	if (d->kind == DEPLOYMENT_UNDO) {
-		model->undo_count++;
+	if (d->kind == DEPLOYMENT_UNDO)
 		condemn(sim, model, d->from_revision);
-	} else {
+	else
 		model->undo_count = 0;
-	}
 	model->stable = d->revision;
 }
 
@@ -286,6 +291,7 @@ judge_verdict(struct sim *sim, struct sim_service *model,
 		return;
 	}
 	sim_cover(sim, covers[d->verdict]);
+	model->undo_count += d->kind == DEPLOYMENT_UNDO;
 	if (d->verdict == VERDICT_COMPLETE)
 		complete(sim, model, d);
 	else if (begun && d->verdict != VERDICT_SUPERSEDED &&
@@ -299,13 +305,14 @@ judge_verdict(struct sim *sim, struct sim_service *model,
 		    "rollback began", d->revision);
 	if (begun && d->verdict != VERDICT_COMPLETE &&
 	    has_live(sim, model->id, d->revision)) {
-		model->leftover = d->revision;
+		model->leftover = true;
+		model->had_leftover = true;
 		sim_cover(sim, SIM_ROLLBACK_LEFTOVER);
 	}
 	if (begun)
 		model->candidate = model->given_up = 0;
 	else if (has_live(sim, model->id, d->from_revision))
-		model->leftover = d->from_revision;
+		model->leftover = true;
 }
 
 void
@@ -332,6 +339,9 @@ sim_judge_record(struct sim *sim, const struct deployment *d)
 	if (deployment->begun && d->from_revision != model->stable)
 		sim_fail(sim, "record: from revision %u, but %u was in charge",
 		    d->from_revision, model->stable);
+	if (deployment->given_up && d->verdict == VERDICT_COMPLETE)
+		sim_fail(sim, "record: %llu is complete, though an order took "
+		    "it back", (unsigned long long)d->id);
 	deployment->recorded = true;
 	deployment->verdict = d->verdict;
 	deployment->kind = d->kind;
@@ -362,6 +372,7 @@ judge_begin(struct sim *sim, const struct notice *notice,
 		sim_cover(sim, SIM_BEGAN_AFTER_WAIT);
 	deployment->begun = true;
 	model->candidate = s->rollout.candidate;
+	model->reshaped = has_live(sim, model->id, model->candidate);
 	model->given_up = 0;
 	sim_cover(sim, SIM_ROLLOUT);
 	sim->totals->rollout_count++;

@@ -161,7 +161,10 @@ check_finale(struct sim *sim, const struct reload_result *result)
 	const struct sim_deployment *deployment =
 	    &sim->deployments[result->deployment];
 
-	if (result->deployment == 0 || !draft->present)
+	/* what a rollback left may fill the room that is needed, while a bad
+	 * release in charge takes what is free */
+	if (result->deployment == 0 || !draft->present ||
+	    sim_service(sim, draft->name)->had_leftover)
 		return;
 	sim_cover(sim, SIM_FINALE);
 	if (!deployment->finished && is_generous(draft->spec))
@@ -181,8 +184,7 @@ play_finale(struct sim *sim)
 
 	for (uint32_t i = 0; i < sim->engine.service_count; i++)
 		if (sim->engine.services[i]->rollout.phase == ROLLOUT_PAUSED)
-			sim_cover(sim, SIM_SETTLED_PAUSED),
-			    sim_cover(sim, SIM_FINALE_AFTER_PAUSE);
+			sim_cover(sim, SIM_SETTLED_PAUSED);
 	for (uint32_t i = 0; i < SIM_NAMES; i++)
 		sim_draw_build(sim, &sim->drafts[i], true);
 	if (sim_reload(sim, NULL, 0, &results) < 0) {

@@ -64,7 +64,7 @@ enum {
 	X(VERDICT_SUPERSEDED) X(FAULT_EXITED) X(FAULT_NOT_READY) \
 	X(FAULT_WATCHDOG) X(FAULT_SPAWN) X(FAULT_PROGRESS) \
 	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
-	X(FINALE_AFTER_PAUSE) X(LEFT_RUNNING)
+	X(LEFT_RUNNING)
 
 #define X(UPPER) SIM_##UPPER,
 enum sim_cover { SIM_COVERS(X) SIM_COVER_COUNT };
@@ -150,13 +150,16 @@ struct sim_service {
 	uint32_t given_up;      /* a rollback of this one began */
 	uint32_t incarnation_last;
 	uint32_t undo_count;    /* in a row */
-	uint32_t leftover;      /* has live workers, though its rollback ended
-				 * (by deadline), or a stopped service let it
-				 * go and was started at once */
+	bool leftover;          /* a third release may have live workers: its
+				 * rollback ended (by deadline), or a stopped
+				 * service let it go and was started at once */
+	bool had_leftover;
 	bool is_late;           /* has no release yet */
 	bool jumped;            /* one took charge while it was stopped: nobody
 				 * waits for those who drain then */
 	struct policy policy;   /* at the last turn */
+	bool reshaped;          /* a rollout runs, and its steps were others, or
+				 * its release had workers left when it began */
 	uint64_t quarantine[SIM_QUARANTINE];
 	uint32_t quarantine_next;
 	struct sim_revision revisions[SIM_REVISIONS_MAX];
@@ -164,6 +167,7 @@ struct sim_service {
 
 struct sim_deployment {
 	bool announced, begun, recorded, finished;
+	bool given_up;          /* by an order; must not complete any more */
 	enum deployment_kind kind;
 	enum rollout_verdict verdict;
 };
@@ -294,6 +298,8 @@ void sim_announce(struct sim *, const struct reload_result *);
 /* The revision that `undo` has to go to; 0: none. */
 uint32_t sim_undo_revision(struct sim *, const char *name);
 bool sim_is_quarantined(const struct sim_service *, uint64_t fingerprint);
+/* An order takes back what this service rolls out. */
+void sim_give_up(struct sim *, const struct service *);
 /* All that was announced or begun has ended. */
 void sim_judge_deployments(struct sim *);
 

@@ -19,7 +19,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { PLAYED_TWICE_EVERY = 50 };
+enum {
+	PLAYED_TWICE_EVERY = 50,
+	COVERED_FROM = 5000,            /* rollouts; fewer do not reach all */
+};
 
 struct options {
 	uint64_t from, to;
@@ -80,7 +83,7 @@ print_coverage(const struct sim_totals *totals, bool all)
 	}
 	if (!all)
 		return true;
-	printf("%sok 2 - all %d things that can happen did, but %" PRIu32 "\n",
+	printf("%sok 2 - of %d things that can happen %" PRIu32 " never did\n",
 	    missing != 0 ? "not " : "", SIM_COVER_COUNT, missing);
 	return missing == 0;
 }
@@ -91,7 +94,7 @@ run(const struct options *options)
 	static struct sim_totals totals;
 	uint64_t seed = options->from, hash = RELEASE_HASH_START;
 	struct timespec cpu;
-	bool good = true;
+	bool good = true, all;
 
 	for (; good && seed <= options->to; seed++) {
 		good = play(options, seed, &totals);
@@ -113,9 +116,10 @@ run(const struct options *options)
 	    totals.verdicts[VERDICT_ABORTED], hash);
 	printf("# %" PRIu64 " turns, %" PRIu64 " workers, %ld s\n",
 	    totals.turn_count, totals.start_count, (long)cpu.tv_sec);
+	all = totals.rollout_count >= COVERED_FROM;
 	if (!options->single)
-		good &= print_coverage(&totals, good);
-	printf("1..%d\n", options->single ? 1 : 2);
+		good &= print_coverage(&totals, all && good);
+	printf("1..%d\n", all ? 2 : 1);
 	return good;
 }
 
