@@ -165,19 +165,21 @@ member_ended(struct member *m)
 	struct event event = {
 		.type = EVENT_EXITED, .service = m->service, .id = m->id,
 	};
-	pid_t pid = m->pid;
+	pid_t pid = m->pid, killed_group = 0;
 
 	crew_read_notify(m);
 	if (m->pid != pid)      /* its last word was MAINPID= */
 		return;
 	/* Before it is reaped: so long the group's number is its own. */
 	if (m->kill_mode == KILL_MODE_GROUP &&
-	    (m->group == pid || getpgid(pid) == m->group))
-		(void)kill(-m->group, SIGKILL);
+	    (m->group == pid || getpgid(pid) == m->group)) {
+		killed_group = m->group;
+		(void)kill(-killed_group, SIGKILL);
+	}
 	event.exit = take_status(m);
 	crew_leave(m);
 	free_member(m);
-	(void)orphan_kill(is_member, crew_has_socket);
+	(void)orphan_kill(is_member, crew_has_socket, killed_group);
 	report(report_ctx, &event);
 }
 
@@ -212,7 +214,7 @@ crew_sweep(void)
 		any = true;
 	}
 	if (any)        /* one that ended may have left others to us */
-		(void)orphan_kill(is_member, crew_has_socket);
+		(void)orphan_kill(is_member, crew_has_socket, 0);
 }
 
 /*

@@ -69,7 +69,8 @@ socket_name(pid_t pid, char *ret_name)
 }
 
 static bool
-kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name))
+kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name),
+    pid_t killed_group)
 {
 	char name[NAME_BYTES];
 	pid_t group;
@@ -79,6 +80,8 @@ kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name))
 		return false;
 	/* It is our child and not reaped, so the pid is still its own. */
 	group = getpgid(pid);
+	if (killed_group != 0 && group == killed_group)
+		return false;
 	if (group > 1 && group != getpgrp())
 		(void)kill(-group, SIGKILL);
 	(void)kill(pid, SIGKILL);
@@ -88,7 +91,8 @@ kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name))
 }
 
 unsigned
-orphan_kill(bool (*is_member)(pid_t pid), bool (*has_socket)(const char *name))
+orphan_kill(bool (*is_member)(pid_t pid), bool (*has_socket)(const char *name),
+    pid_t killed_group)
 {
 	static char list[CHILDREN_BYTES];
 	unsigned count = 0;
@@ -108,6 +112,7 @@ orphan_kill(bool (*is_member)(pid_t pid), bool (*has_socket)(const char *name))
 			return count;
 		p = end;
 		if (!is_member((pid_t)pid))
-			count += kill_if_orphan((pid_t)pid, has_socket);
+			count += kill_if_orphan((pid_t)pid, has_socket,
+			    killed_group);
 	}
 }

@@ -61,7 +61,11 @@ cursor_follow_phase(struct tick *t)
 	enter_phase(t, pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK);
 }
 
-/* Releases that are on their way out, besides the two of the rollout. */
+/*
+ * Releases that are on their way out, besides the two of the rollout.  What a
+ * rollback left to serve, because the release in charge does not get ready, is
+ * not: nothing says when it goes.
+ */
 static uint32_t
 draining_releases(const struct tick *t)
 {
@@ -70,7 +74,7 @@ draining_releases(const struct tick *t)
 	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
 		const struct worker *w = &t->fleet->workers[i];
 
-		if (w->state == WORKER_GONE ||
+		if (w->state == WORKER_GONE || worker_is_live(w) ||
 		    w->revision == t->rollout->stable ||
 		    w->revision == t->rollout->candidate)
 			continue;

@@ -47,9 +47,9 @@ e2e_path(const char *name)
 	return path;
 }
 
-/* The test is DIR/tests/NAME. */
-const char *
-e2e_program(const char *name)
+/* A program where it was built: beside this one, or one directory above. */
+static const char *
+built(const char *name)
 {
 	static char paths[16][1024];
 	static unsigned turn;
@@ -62,6 +62,25 @@ e2e_program(const char *name)
 	*strrchr(path, '/') = '\0';
 	strcpy(strrchr(path, '/') + 1, name);
 	return path;
+}
+
+/* What a user without rights executes too, who may not reach the build. */
+static const char *const copied[] = { "supd", "supctl", "tests/worker" };
+
+const char *
+e2e_program(const char *name)
+{
+	static char paths[sizeof(copied) / sizeof(copied[0])][E2E_PATH_BYTES];
+	const char *slash = strrchr(name, '/');
+
+	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+		if (strcmp(name, copied[i]) != 0)
+			continue;
+		snprintf(paths[i], sizeof(paths[i]), "%s",
+		    e2e_path(slash != NULL ? slash + 1 : name));
+		return paths[i];
+	}
+	return built(name);
 }
 
 void
@@ -109,7 +128,7 @@ static void
 write_build(int fd, const char *options)
 {
 	char trailer[2048];
-	int from = open(e2e_program("tests/build"), O_RDONLY | O_CLOEXEC);
+	int from = open(built("tests/build"), O_RDONLY | O_CLOEXEC);
 	int size;
 
 	assert_true(from >= 0);
@@ -209,6 +228,23 @@ remove_entry(const char *path, const struct stat *status, int type,
 	return remove(path);
 }
 
+static int
+copy_programs(void)
+{
+	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+		int from = open(built(copied[i]), O_RDONLY | O_CLOEXEC);
+		int to = open(e2e_program(copied[i]),
+		    O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+
+		if (from < 0 || to < 0)
+			return -1;
+		copy(from, to);
+		close(from);
+		close(to);
+	}
+	return 0;
+}
+
 int
 e2e_set_up(void **state)
 {
@@ -217,7 +253,7 @@ e2e_set_up(void **state)
 	snprintf(directory, sizeof(directory), "/tmp/supd-e2e-XXXXXX");
 	if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0)
 		return -1;
-	if (mkdir(e2e_path("xdg"), 0700) != 0)
+	if (mkdir(e2e_path("xdg"), 0700) != 0 || copy_programs() != 0)
 		return -1;
 	return chown(e2e_path("xdg"), E2E_NOBODY, E2E_NOBODY) != 0 &&
 	    geteuid() == 0 ? -1 : 0;

@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +242,16 @@ run_supd(unsigned how, int log_fd)
 	_exit(127);
 }
 
+/* A directory that is none, such as a chroot's, cannot be made private. */
+static bool
+root_is_a_mount(void)
+{
+	struct statx there;
+
+	return statx(AT_FDCWD, "/", 0, 0, &there) == 0 &&
+	    (there.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 bool
 supd_start(unsigned how)
 {
@@ -249,6 +260,8 @@ supd_start(unsigned how)
 	int ends[2];
 
 	assert_int_equal(supd_pid, 0);
+	if ((how & SUPD_AS_INIT) != 0 && !root_is_a_mount())
+		return false;
 	forget_log();
 	rest.known = false;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);

@@ -163,17 +163,23 @@ check_is_owed(const struct check *c, uint32_t slot)
 }
 
 static bool
+is_leaving(const struct worker *w)
+{
+	return w->state != WORKER_GONE && !worker_is_live(w);
+}
+
+static bool
 is_crowded(const struct fleet *fleet, const struct rollout *r)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
 		const struct worker *w = &fleet->workers[i];
-		bool first = w->state != WORKER_GONE &&
+		bool first = is_leaving(w) &&
 		    w->revision != r->stable && w->revision != r->candidate;
 
 		for (uint32_t k = 0; k < i && first; k++)
-			first = fleet->workers[k].state == WORKER_GONE ||
+			first = !is_leaving(&fleet->workers[k]) ||
 			    fleet->workers[k].revision != w->revision;
 		count += first;
 	}
