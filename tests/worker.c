@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "loopback.h"
@@ -355,8 +356,13 @@ leave_child(const struct worker *worker)
 static void
 become_daemon(void)
 {
-	if (fork() != 0)
+	pid_t child = fork();
+
+	if (child != 0) {
+		/* When we are gone it is in another session for sure. */
+		(void)waitpid(child, NULL, 0);
 		_exit(0);
+	}
 	setsid();
 	if (fork() != 0)
 		_exit(0);
