@@ -16,6 +16,10 @@ enum {
 	DRAINING_RELEASES_MAX = 3,      /* besides the two of a rollout */
 	STARTS_PER_TURN_MAX = 32,       /* so that the loop is never deaf for long */
 	ACTIONS_PER_TURN_MAX = 256,
+	STEPS_MAX = 32,                 /* of a canary */
+	SHARDS_MAX = 2 + DRAINING_RELEASES_MAX, /* of one listener */
+	TASKS_MAX = 256,                /* probes, analyses, hooks at once */
+	TASK_OUTPUT_BYTES_MAX = 4096,   /* of it that is kept: the first */
 
 	NAME_LENGTH_MAX = 40,           /* of a service or listener */
 	ARGV_MAX = 256,

@@ -5,11 +5,22 @@
 #ifndef SUPD_POLICY_H
 #define SUPD_POLICY_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "bounds.h"
 
 enum on_failure { ON_FAILURE_ROLLBACK, ON_FAILURE_PAUSE };
 enum restart { RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER };
-enum strategy { STRATEGY_ROLLING };
+enum strategy { STRATEGY_ROLLING, STRATEGY_CANARY, STRATEGY_BLUE_GREEN };
+enum promotion { PROMOTION_AUTO, PROMOTION_MANUAL };
+
+/* One step of `steps`, as a user wrote it. */
+struct canary_step {
+	uint32_t weight_permille;       /* of new connections, 1 to 1000 */
+	bool pause;                     /* goes on when an operator says so */
+	uint64_t hold_ms;               /* else after so long */
+};
 
 struct policy {
 	uint32_t workers;               /* slots wanted; 0: the service is stopped */
@@ -25,6 +36,18 @@ struct policy {
 	uint64_t progress_deadline_ms;
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
+
+	bool lanes;                     /* two releases can share its listeners
+					 * by weight; else by workers */
+	bool probe;                     /* a lane is probed before it has weight
+					 * and as long as a rollout runs */
+	bool analysis;                  /* the user's command is asked, too */
+	enum promotion promotion;       /* blue-green: */
+	uint64_t keep_old_ms;           /* the old set stays warm so long */
+	uint32_t canary_workers;        /* while the weight is below 100 %; */
+					/* 0: as many as its share */
+	uint32_t step_count;            /* of a canary; at least 1, and the */
+	struct canary_step steps[STEPS_MAX];    /* last has 1000 permille */
 };
 
 #endif

@@ -32,11 +32,14 @@ struct listener_spec {          /* [listener NAME], or `listen` of a service */
 	uint32_t backlog;
 	bool nonblocking;
 	bool ipv6_only;
+	bool preview;           /* reaches the candidate while there is one */
 	uint32_t mode;          /* of a unix socket's path */
 	char *owner;            /* USER[:GROUP], or NULL */
 };
 
-enum ready_kind { READY_ALIVE, READY_NOTIFY, READY_FD };
+enum ready_kind { READY_ALIVE, READY_NOTIFY, READY_FD, READY_PROBE };
+enum probe_kind { PROBE_NONE, PROBE_HTTP, PROBE_TCP, PROBE_EXEC };
+enum steer { STEER_RANDOM, STEER_SOURCE_IP };
 enum kill_mode { KILL_MODE_GROUP, KILL_MODE_PROCESS };
 
 /* A number, or a share of `workers`. */
@@ -73,7 +76,8 @@ struct spec {                   /* [service NAME] */
 	uint32_t ready_fd;
 	uint64_t ready_alive_ms;
 	uint64_t watchdog_ms;   /* 0: off */
-	char *version_file;     /* or NULL */
+	char *version_file;     /* or NULL; */
+	char **version_command; /* one of them at most */
 
 	/* How they are looked after; taken over in place. */
 	uint32_t workers;
@@ -89,6 +93,26 @@ struct spec {                   /* [service NAME] */
 	uint64_t min_ready_ms;
 	uint64_t progress_deadline_ms;
 	enum on_failure on_failure;
+	enum steer steer;
+	char **before_rollout;  /* commands, or NULL */
+	char **after_rollout;
+	char **analysis;
+	enum probe_kind probe;
+	char *probe_path;       /* of http, or NULL */
+	char **probe_command;   /* of exec, or NULL */
+	char *probe_body;       /* text that an answer must contain, or NULL */
+	uint32_t probe_status_min, probe_status_max;
+	struct canary_step steps[STEPS_MAX];
+	uint32_t step_count;
+	struct amount canary_workers;   /* 0: as many as the weight's share */
+	enum promotion promotion;
+	uint64_t keep_old_ms;
+	uint64_t probe_interval_ms, probe_timeout_ms;
+	uint32_t probe_failures;        /* in a row that are a verdict */
+	uint64_t analysis_interval_ms, analysis_timeout_ms;
+	uint64_t hook_timeout_ms;
+	bool lanes;             /* every listener is TCP and only this
+				 * service's: releases can share it by weight */
 };
 
 struct config {

@@ -223,6 +223,8 @@ readiness_text(const struct spec *spec)
 		return "fd";
 	case READY_ALIVE:
 		return "alive";
+	case READY_PROBE:
+		return "probe";
 	}
 	return "";
 }

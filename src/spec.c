@@ -46,6 +46,7 @@ ready_equal(const struct spec *a, const struct spec *b)
 	case READY_FD:
 		return a->ready_fd == b->ready_fd;
 	case READY_NOTIFY:
+	case READY_PROBE:
 		return true;
 	}
 	return false;

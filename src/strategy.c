@@ -48,6 +48,10 @@ strategy_name(enum strategy strategy)
 	switch (strategy) {
 	case STRATEGY_ROLLING:
 		return "rolling";
+	case STRATEGY_CANARY:
+		return "canary";
+	case STRATEGY_BLUE_GREEN:
+		return "blue-green";
 	}
 	assert(!"a strategy without a name");
 	return "";

@@ -18,6 +18,7 @@ readiness(const struct spec *spec)
 	case READY_NOTIFY:
 		return "notify";
 	case READY_FD:
+	case READY_PROBE:
 		return "fd";
 	}
 	return "";
