@@ -69,7 +69,7 @@ bool call_unpack(struct call *, const char *format, ...);
 /* A string or JSON null. */
 json_t *command_text(const char *);
 json_t *command_deployment(const struct deployment *);
-json_t *command_steps(const struct policy *);
+json_t *command_steps(const struct policy *, const struct course *);
 json_t *command_event(const struct notice *, int64_t time_ms);
 
 void call_status(struct call *);

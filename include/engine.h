@@ -145,6 +145,7 @@ struct reload_result {
 	uint32_t revision;              /* of the new release; 0: none */
 	char text[REASON_BYTES_MAX];    /* what is done, and why */
 	struct policy policy;           /* for the plan's steps */
+	struct course course;
 	bool rolls_out;
 	bool failed;                    /* was to be done and could not; `text` */
 };

@@ -42,6 +42,11 @@ struct policy {
 	bool probe;                     /* a lane is probed before it has weight
 					 * and as long as a rollout runs */
 	bool analysis;                  /* the user's command is asked, too */
+	uint64_t quiet_ms;              /* a lane that lost its weight is left */
+	uint64_t quiet_max_ms;          /* in peace until its queue was empty */
+					/* for so long, at most so long */
+	uint64_t leave_max_ms;          /* how long a rollout waits for the old
+					 * workers to go, to count what is lost */
 	enum promotion promotion;       /* blue-green: */
 	uint64_t keep_old_ms;           /* the old set stays warm so long */
 	uint32_t canary_workers;        /* while the weight is below 100 %; */

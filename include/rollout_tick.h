@@ -2,9 +2,11 @@
  * Inside the planner: what the parts of one tick share.  Only rollout*.c
  * include this.
  *
- *   rollout.c         the public functions and the order of a tick
+ *   rollout.c         the order of a tick; how workers end
+ *   rollout_verb.c    what operators, probes and analyses say
  *   rollout_cursor.c  where the rollout stands: phases, steps, its end
  *   rollout_fleet.c   who starts, who is handed over, who goes
+ *   rollout_lane.c    which lane gets how much; when one may be emptied
  */
 #ifndef SUPD_ROLLOUT_TICK_H
 #define SUPD_ROLLOUT_TICK_H
@@ -17,10 +19,13 @@ struct tick {
 	const struct policy *policy;
 	struct plan *plan;
 	struct fleet_count count;       /* kept up to date by each action */
-	uint32_t available;             /* ready, candidates for min_ready */
+	uint32_t available;             /* ready, candidates for min_ready, */
+	uint32_t ready;                 /* ready; of those who count */
 	uint32_t floor;                 /* of ready workers */
+	uint32_t ceiling;               /* of live ones */
 	uint32_t start_count;
 	bool crowded;                   /* as many releases drain as may */
+	bool steered;                   /* by this plan; it may be refused */
 	uint32_t random;
 	uint64_t now_ms;
 };
@@ -31,7 +36,11 @@ void tick_wake_at(struct tick *, uint64_t when_ms);
 /* The next action to fill in, or NULL if the plan is full. */
 struct action *tick_emit(struct tick *, enum action_type);
 
-/* Ready, and a candidate of a running climb for min_ready.  NULL is not. */
+/* Do the candidates of the present step take over?  Also in a pause, unless it
+ * is for a fault: what stands still are the steps. */
+bool tick_takes_over(const struct tick *);
+
+/* Ready, and a candidate that is to take over for min_ready.  NULL is not. */
 bool tick_is_available(const struct tick *, const struct worker *);
 
 /*
@@ -54,6 +63,9 @@ void cursor_watch_progress(struct tick *);
 void cursor_follow_phase(struct tick *);
 void cursor_climb(struct tick *);
 void cursor_finish(struct tick *);
+/* Has the candidate passed a probe since this worker of it is ready?  True
+ * where there is none. */
+bool cursor_is_probed(const struct tick *, const struct worker *);
 /* Do as many releases drain as may, besides the two of the rollout? */
 bool cursor_is_crowded(const struct tick *);
 
@@ -62,6 +74,12 @@ bool cursor_is_crowded(const struct tick *);
 void fleet_tick_index(struct tick *);
 void fleet_tick_expire(struct tick *);
 void fleet_tick_start(struct tick *);
+void fleet_tick_hand_over(struct tick *);
 void fleet_tick_release(struct tick *);
+
+/* rollout_lane.c */
+void lane_tick_steer(struct tick *);
+/* Does nobody rely on this worker for the connections of its lane? */
+bool lane_may_leave(struct tick *, const struct worker *);
 
 #endif

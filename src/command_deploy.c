@@ -23,7 +23,8 @@ outcome(const struct reload_result *result, const struct deployment *end)
 	    "deployment", (json_int_t)result->deployment,
 	    "rolls_out", (int)result->rolls_out,
 	    "text", command_text(result->text),
-	    "steps", result->rolls_out ? command_steps(&result->policy) :
+	    "steps", result->rolls_out ? command_steps(&result->policy,
+	    &result->course) :
 	    json_array(),
 	    "verdict", command_text(ended ?
 	    rollout_verdict_name(end->verdict) : NULL),

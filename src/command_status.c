@@ -29,21 +29,22 @@ text_or_null(const char *text)
 }
 
 json_t *
-command_steps(const struct policy *policy)
+command_steps(const struct policy *policy, const struct course *course)
 {
-	uint32_t count = strategy_step_count(policy);
+	uint32_t count = strategy_step_count(policy, course);
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < count && i < STEPS_SHOWN; i++) {
 		/* the last one is shown whatever was left out before it */
-		struct step step = strategy_step(policy,
+		struct step step = strategy_step(policy, course,
 		    i == STEPS_SHOWN - 1 ? count - 1 : i);
 
 		(void)json_array_append_new(list, json_pack(
-		    "{s:I, s:I, s:I}",
+		    "{s:I, s:I, s:I, s:b}",
 		    "candidates", (json_int_t)step.candidates,
 		    "weight_permille", (json_int_t)step.weight_permille,
-		    "hold_ms", (json_int_t)step.hold_ms));
+		    "hold_ms", (json_int_t)(step.ready_ms + step.hold_ms),
+		    "pause", (int)step.pause));
 	}
 	return list;
 }
@@ -194,8 +195,8 @@ rollout_json(struct service *s, uint64_t now_ms)
 	    "deployment", command_deployment(&d),
 	    "phase", rollout_phase_name(r->phase),
 	    "step", (json_int_t)r->step + 1,
-	    "steps", command_steps(&s->policy),
-	    "step_count", (json_int_t)strategy_step_count(&s->policy),
+	    "steps", command_steps(&s->policy, &r->course),
+	    "step_count", (json_int_t)strategy_step_count(&s->policy, &r->course),
 	    "fault", r->fault != FAULT_NONE ?
 	    json_string(rollout_fault_text(r->fault)) : json_null(),
 	    "next_revision", (json_int_t)s->next.revision);

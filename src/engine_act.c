@@ -166,11 +166,12 @@ act_turn_back(struct engine *engine, struct service *s,
 static void
 act_step(struct engine *engine, struct service *s, const struct action *a)
 {
-	struct step step = strategy_step(&s->policy, a->step);
+	const struct course *course = &s->rollout.course;
+	struct step step = strategy_step(&s->policy, course, a->step);
 
 	service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
 	    "step %u of %u: %u of %u workers of revision %u", a->step + 1,
-	    strategy_step_count(&s->policy), step.candidates,
+	    strategy_step_count(&s->policy, course), step.candidates,
 	    s->policy.workers, a->revision);
 }
 
@@ -195,8 +196,13 @@ engine_act(struct engine *engine, struct service *s, const struct plan *plan)
 			    fleet_find(&s->fleet, a->id), "ready (it is alive; "
 			    "nothing better is known)");
 			break;
+		case ACTION_STEER:
+			break;
 		case ACTION_STEP:
 			act_step(engine, s, a);
+			break;
+		case ACTION_KEEP:
+		case ACTION_RETIRE:
 			break;
 		case ACTION_PAUSE:
 		case ACTION_ROLLBACK:

@@ -52,10 +52,14 @@ static void
 begin(struct engine *engine, struct service *s, struct release *release,
     const struct deployment *d)
 {
+	struct course course = { .strategy = STRATEGY_ROLLING };
+	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
+
 	s->deployment = *d;
 	s->deployment.from_revision = s->rollout.stable;
-	rollout_begin(&s->rollout, &s->fleet, release->revision,
-	    engine->world->now_ms(engine->world->ctx));
+	rollout_begin(&s->rollout, &s->fleet, release->revision, &course,
+	    now_ms);
+	rollout_prepared(&s->rollout, now_ms);
 	service_say(engine, s, NOTICE_ROLLOUT, NOTICE_PLAIN, NULL,
 	    "rolling out revision %u%s%s over revision %u (%s)",
 	    release->revision, release->version[0] != '\0' ? ", " : "",

@@ -5,8 +5,10 @@
  *   2. whose patience is over                      fleet_tick_expire
  *   3. where the rollout stands                    cursor_*
  *   4. who is to start, stable places first        fleet_tick_start
- *   5. who may go: by a hand-over, or unwanted     fleet_tick_release
- *   6. whether it has ended                        cursor_finish
+ *   5. which slots the candidates take over        fleet_tick_hand_over
+ *   6. which lane gets how much                    lane_tick_steer
+ *   7. who is not wanted any more and may go       fleet_tick_release
+ *   8. whether it has ended                        cursor_finish
  *
  * A slot is handed over when its candidate is available, or when there is no
  * room for the candidate otherwise and the floor of ready workers holds
@@ -23,6 +25,9 @@
 
 #define X(UPPER, text) [ROLLOUT_##UPPER] = #text,
 static const char *const phase_names[ROLLOUT_PHASE_COUNT] = { ROLLOUT_PHASES(X) };
+#undef X
+#define X(UPPER, text) [PAUSE_##UPPER] = text,
+static const char *const pause_texts[PAUSE_COUNT] = { ROLLOUT_PAUSES(X) };
 #undef X
 #define X(UPPER, text) [VERDICT_##UPPER] = text,
 static const char *const verdict_names[VERDICT_COUNT] = { ROLLOUT_VERDICTS(X) };
@@ -43,6 +48,13 @@ rollout_verdict_name(enum rollout_verdict verdict)
 {
 	assert(verdict < VERDICT_COUNT);
 	return verdict_names[verdict];
+}
+
+const char *
+rollout_pause_text(enum rollout_pause pause)
+{
+	assert(pause < PAUSE_COUNT);
+	return pause_texts[pause];
 }
 
 const char *
@@ -77,12 +89,20 @@ tick_emit(struct tick *t, enum action_type type)
 }
 
 bool
+tick_takes_over(const struct tick *t)
+{
+	return t->rollout->phase == ROLLOUT_CLIMB ||
+	    (t->rollout->phase == ROLLOUT_PAUSED &&
+	    t->rollout->pause != PAUSE_FAULT);
+}
+
+bool
 tick_is_available(const struct tick *t, const struct worker *w)
 {
 	if (w == NULL || w->state != WORKER_READY)
 		return false;
 	return w->revision != t->rollout->candidate ||
-	    t->rollout->phase != ROLLOUT_CLIMB ||
+	    !tick_takes_over(t) ||
 	    t->now_ms - w->ready_ms >= t->policy->min_ready_ms;
 }
 
@@ -108,7 +128,7 @@ rollout_place(struct rollout *r, struct fleet *fleet, const struct worker *w)
 void
 rollout_blame(struct rollout *r, const struct worker *w, enum rollout_fault fault)
 {
-	if (r->phase != ROLLOUT_CLIMB || !is_of_rollout(r, w) ||
+	if (!rollout_is_judged(r) || !is_of_rollout(r, w) ||
 	    r->fault != FAULT_NONE)
 		return;
 	r->fault = fault;
@@ -136,8 +156,8 @@ arm(struct tick *t)
 			tick_wake_at(t, w->deadline_ms);
 		if (w->state == WORKER_STARTING)
 			tick_wake_at(t, w->alive_at_ms);
-		if (r->phase == ROLLOUT_CLIMB && w->state == WORKER_READY &&
-		    w->revision == r->candidate && !tick_is_available(t, w))
+		if (w->state == WORKER_READY && w->revision == r->candidate &&
+		    !tick_is_available(t, w))
 			tick_wake_at(t, w->ready_ms + t->policy->min_ready_ms);
 	}
 	if (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
@@ -154,6 +174,8 @@ rollout_tick(struct rollout *r, struct fleet *fleet,
 		.plan = ret_plan, .random = random, .now_ms = now_ms,
 	};
 
+	t.ceiling = policy->workers + strategy_surge(policy, &r->course);
+
 	assert(fleet->slot_capacity >= policy->workers);
 	ret_plan->action_count = 0;
 	ret_plan->deadline_ms = NEVER_MS;
@@ -165,39 +187,12 @@ rollout_tick(struct rollout *r, struct fleet *fleet,
 	cursor_follow_phase(&t);
 	cursor_climb(&t);
 	fleet_tick_start(&t);
+	fleet_tick_hand_over(&t);
+	lane_tick_steer(&t);
 	fleet_tick_release(&t);
 	cursor_watch_progress(&t);      /* what this tick has brought */
 	cursor_finish(&t);
 	arm(&t);
-}
-
-void
-rollout_begin(struct rollout *r, struct fleet *fleet, uint32_t candidate,
-    uint64_t now_ms)
-{
-	assert(r->phase == ROLLOUT_IDLE);
-	assert(candidate != 0 && candidate != r->stable);
-
-	r->phase = ROLLOUT_CLIMB;
-	r->candidate = candidate;
-	r->step = 0;
-	r->fault = r->recall = FAULT_NONE;
-	r->culprit = (struct worker_id){ 0 };
-	r->started_ms = r->progress_ms = now_ms;
-	r->progress = 0;
-	for (uint32_t i = 0; i < fleet->slot_capacity; i++) {
-		memset(&fleet->slots[i].candidate, 0, sizeof(struct place));
-		fleet->slots[i].handed_over = false;
-	}
-}
-
-void
-rollout_recall(struct rollout *r, enum rollout_fault recall)
-{
-	assert(recall == FAULT_OPERATOR || recall == FAULT_SUPERSEDED);
-	if (r->recall == FAULT_NONE &&
-	    (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_PAUSED))
-		r->recall = recall;
 }
 
 void

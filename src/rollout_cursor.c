@@ -6,18 +6,21 @@
 
 #include <string.h>
 
+enum { WHOLE = 1000 };
+
 /* How near the rollout is to its end; grows while it gets on. */
 static uint32_t
 progress(const struct tick *t)
 {
-	uint32_t near = t->rollout->step;
+	const struct rollout *r = t->rollout;
+	uint32_t near = 2 * r->step + (r->reached_ms != NOT_YET_MS);
 
 	for (uint32_t i = 0; i < t->policy->workers; i++) {
 		const struct slot *slot = &t->fleet->slots[i];
 		const struct worker *s = slot->stable_live;
 		const struct worker *c = slot->candidate_live;
 
-		if (t->rollout->phase == ROLLOUT_ROLLBACK)
+		if (r->phase == ROLLOUT_ROLLBACK)
 			near += (c == NULL) +
 			    (s != NULL && s->state == WORKER_READY);
 		else
@@ -28,37 +31,67 @@ progress(const struct tick *t)
 }
 
 static void
-enter_phase(struct tick *t, enum rollout_phase phase)
+enter_phase(struct tick *t, enum rollout_phase phase, enum rollout_pause pause)
 {
 	t->rollout->phase = phase;
+	t->rollout->pause = pause;
+	t->rollout->phase_ms = t->rollout->progress_ms = t->now_ms;
 	t->rollout->progress = 0;
-	t->rollout->progress_ms = t->now_ms;
-	fleet_tick_index(t);            /* min_ready counts in a climb only */
+	fleet_tick_index(t);            /* who counts depends on the phase */
 }
 
-/* CLIMB to PAUSED or ROLLBACK, if there is a cause. */
+/* Nothing of a step that failed is left standing, but its workers. */
+static void
+forget_step(struct rollout *r)
+{
+	r->granted_permille = 0;
+	r->reached_ms = NOT_YET_MS;
+}
+
+static bool
+may_turn_back(const struct rollout *r)
+{
+	switch (r->phase) {
+	case ROLLOUT_IDLE:
+	case ROLLOUT_ROLLBACK:
+	case ROLLOUT_PHASE_COUNT:
+		return false;
+	case ROLLOUT_RETIRE:
+		return r->recall != FAULT_NONE;
+	case ROLLOUT_PAUSED:
+		return r->recall != FAULT_NONE || (r->fault != FAULT_NONE &&
+		    r->pause != PAUSE_FAULT);
+	case ROLLOUT_PREPARE:
+	case ROLLOUT_CLIMB:
+	case ROLLOUT_KEEP:
+		return r->recall != FAULT_NONE || r->fault != FAULT_NONE;
+	}
+	return false;
+}
+
+/* To ROLLBACK, or to PAUSED where on_failure says so, if there is a cause.
+ * What is in charge already is taken back in any case: users are hurt. */
 void
 cursor_follow_phase(struct tick *t)
 {
 	struct rollout *r = t->rollout;
-	bool stopped = r->recall != FAULT_NONE || r->fault != FAULT_NONE;
 	bool pause = r->recall == FAULT_NONE &&
-	    t->policy->on_failure == ON_FAILURE_PAUSE;
+	    t->policy->on_failure == ON_FAILURE_PAUSE &&
+	    (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_PAUSED);
 	struct action *a;
 
-	if (r->phase == ROLLOUT_PAUSED && r->recall == FAULT_NONE)
-		return;
-	if (!stopped ||
-	    (r->phase != ROLLOUT_CLIMB && r->phase != ROLLOUT_PAUSED))
+	if (!may_turn_back(r))
 		return;
 	a = tick_emit(t, pause ? ACTION_PAUSE : ACTION_ROLLBACK);
 	if (a == NULL)
 		return;
 	a->fault = r->recall != FAULT_NONE ? r->recall : r->fault;
+	a->pause = pause ? PAUSE_FAULT : PAUSE_NONE;
 	if (r->recall == FAULT_NONE)
 		a->id = r->culprit;
 	a->revision = r->candidate;
-	enter_phase(t, pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK);
+	forget_step(r);
+	enter_phase(t, pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK, a->pause);
 }
 
 /*
@@ -95,20 +128,139 @@ cursor_is_crowded(const struct tick *t)
 	return draining_releases(t) == DRAINING_RELEASES_MAX;
 }
 
+bool
+cursor_is_probed(const struct tick *t, const struct worker *w)
+{
+	const struct rollout *r = t->rollout;
+
+	return !t->policy->probe || (w != NULL &&
+	    r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms);
+}
+
+/* Are all workers there that the step asks for, and found good? */
 static bool
-step_is_reached(struct tick *t, const struct step *step)
+is_gathered(const struct tick *t, const struct step *step)
 {
 	for (uint32_t i = 0; i < step->candidates; i++) {
 		const struct worker *c = t->fleet->slots[i].candidate_live;
 
-		if (c == NULL || c->state != WORKER_READY)
+		if (!tick_is_available(t, c) || !cursor_is_probed(t, c))
 			return false;
-		if (t->now_ms - c->ready_ms < step->hold_ms) {
-			tick_wake_at(t, c->ready_ms + step->hold_ms);
-			return false;
-		}
 	}
 	return true;
+}
+
+/* Where the weight is the share of the workers: do they have it? */
+static bool
+has_taken_over(const struct tick *t, const struct step *step)
+{
+	for (uint32_t i = 0; i < step->candidates; i++)
+		if (!t->fleet->slots[i].handed_over)
+			return false;
+	return true;
+}
+
+/* To another step; false if the plan is full. */
+static bool
+go_to_step(struct tick *t, uint32_t step)
+{
+	struct action *a = tick_emit(t, ACTION_STEP);
+
+	if (a == NULL)
+		return false;
+	a->step = t->rollout->step = step;
+	a->revision = t->rollout->candidate;
+	t->rollout->reached_ms = NOT_YET_MS;
+	t->rollout->approved = false;
+	return true;
+}
+
+static bool
+is_last(const struct tick *t)
+{
+	return t->rollout->step + 1 >= strategy_step_count(t->policy,
+	    &t->rollout->course);
+}
+
+/* The old lane gets nothing more; its workers go when it is empty. */
+static void
+retire(struct tick *t)
+{
+	struct action *a = tick_emit(t, ACTION_RETIRE);
+
+	if (a == NULL)
+		return;
+	a->revision = t->rollout->candidate;
+	for (uint32_t i = 0; i < t->policy->workers; i++)
+		t->fleet->slots[i].handed_over = true;
+	enter_phase(t, ROLLOUT_RETIRE, PAUSE_NONE);
+}
+
+/*
+ * The step has what it asks for: its weight is given, and its time begins.
+ * False if it cannot be yet.
+ */
+static bool
+reach(struct tick *t, const struct step *step)
+{
+	struct rollout *r = t->rollout;
+	bool split = r->course.split, keeps = split && is_last(t) &&
+	    strategy_is_beside(&r->course) && step->hold_ms > 0;
+	bool pauses = step->pause && !r->promoted;
+	struct action *a;
+
+	if (!split && r->course.strategy == STRATEGY_CANARY &&
+	    !has_taken_over(t, step))
+		return false;
+	if (t->now_ms < r->steer_after_ms) {    /* it could not be given */
+		tick_wake_at(t, r->steer_after_ms);
+		return false;
+	}
+	if (keeps || pauses) {
+		a = tick_emit(t, keeps ? ACTION_KEEP : ACTION_PAUSE);
+		if (a == NULL)
+			return false;
+		a->revision = r->candidate;
+		a->pause = pauses ? PAUSE_STEP : PAUSE_NONE;
+	}
+	r->reached_ms = t->now_ms;
+	r->granted_permille = step->weight_permille;
+	if (keeps) {
+		enter_phase(t, ROLLOUT_KEEP, PAUSE_NONE);
+		r->promoted = false;    /* that was for the steps before */
+		tick_wake_at(t, t->now_ms + step->hold_ms);
+	} else if (pauses) {
+		enter_phase(t, ROLLOUT_PAUSED, PAUSE_STEP);
+	}
+	return true;
+}
+
+/* Is the step's time over, and what it waits for there? */
+static bool
+may_pass(struct tick *t, const struct step *step)
+{
+	const struct rollout *r = t->rollout;
+
+	if (r->promoted)
+		return true;
+	if (t->now_ms - r->reached_ms < step->hold_ms) {
+		tick_wake_at(t, r->reached_ms + step->hold_ms);
+		return false;
+	}
+	if (!t->policy->analysis || r->approved || step->weight_permille == 0 ||
+	    r->course.strategy == STRATEGY_ROLLING || r->course.direct ||
+	    (is_last(t) && step->hold_ms == 0))
+		return true;
+	return r->analysed_ms != NOT_YET_MS && r->analysed_ms >= r->reached_ms;
+}
+
+static bool
+is_holding(struct tick *t)
+{
+	struct step step = strategy_step(t->policy, &t->rollout->course,
+	    t->rollout->step);
+
+	return t->rollout->reached_ms != NOT_YET_MS && !may_pass(t, &step);
 }
 
 void
@@ -119,9 +271,9 @@ cursor_watch_progress(struct tick *t)
 
 	if (r->phase != ROLLOUT_CLIMB && r->phase != ROLLOUT_ROLLBACK)
 		return;
-	/* what waits for other releases to leave is not to blame for it */
-	if (near > r->progress ||
-	    (r->phase == ROLLOUT_CLIMB && t->crowded)) {
+	/* what holds, or waits for other releases to leave, is not to blame */
+	if (near > r->progress || (r->phase == ROLLOUT_CLIMB &&
+	    (t->crowded || is_holding(t)))) {
 		r->progress = near;
 		r->progress_ms = t->now_ms;
 	}
@@ -132,28 +284,60 @@ cursor_watch_progress(struct tick *t)
 	}
 }
 
-/* Moves the cursor over every step that is reached. */
+static void
+keep(struct tick *t)
+{
+	struct rollout *r = t->rollout;
+	struct step step = strategy_step(t->policy, &r->course, r->step);
+
+	if (!r->promoted && t->now_ms - r->reached_ms < step.hold_ms)
+		tick_wake_at(t, r->reached_ms + step.hold_ms);
+	else
+		retire(t);
+}
+
+/* The last step is through: with lanes the old one is left. */
+static void
+arrive(struct tick *t)
+{
+	const struct course *course = &t->rollout->course;
+	struct step all = { .candidates = t->policy->workers };
+
+	if (course->split && (strategy_is_beside(course) ||
+	    has_taken_over(t, &all)))
+		retire(t);
+}
+
+/* Moves the cursor over every step that is through. */
 void
 cursor_climb(struct tick *t)
 {
 	struct rollout *r = t->rollout;
-	uint32_t last = strategy_step_count(t->policy) - 1;
-	struct action *a;
+	uint32_t last = strategy_step_count(t->policy, &r->course) - 1;
+	struct step step;
 
+	if (r->phase == ROLLOUT_KEEP)
+		keep(t);
 	if (r->phase != ROLLOUT_CLIMB)
 		return;
 	if (r->step > last)             /* `workers` was made smaller */
 		r->step = last;
-	while (r->step < last) {
-		struct step step = strategy_step(t->policy, r->step);
-
-		if (!step_is_reached(t, &step))
+	if (r->promoted && r->step < last && !go_to_step(t, last))
+		return;
+	for (;;) {
+		step = strategy_step(t->policy, &r->course, r->step);
+		if (!is_gathered(t, &step))
 			return;
-		a = tick_emit(t, ACTION_STEP);
-		if (a == NULL)
+		if (r->reached_ms == NOT_YET_MS && !reach(t, &step))
 			return;
-		a->step = ++r->step;
-		a->revision = r->candidate;
+		if (r->phase != ROLLOUT_CLIMB || !may_pass(t, &step))
+			return;
+		if (is_last(t)) {
+			arrive(t);
+			return;
+		}
+		if (!go_to_step(t, r->step + 1))
+			return;
 	}
 }
 
@@ -162,7 +346,7 @@ has_arrived(const struct tick *t)
 {
 	const struct rollout *r = t->rollout;
 
-	if (r->step + 1 < strategy_step_count(t->policy))
+	if (r->course.split || !is_last(t) || r->reached_ms == NOT_YET_MS)
 		return false;
 	for (uint32_t i = 0; i < t->policy->workers; i++)
 		if (!t->fleet->slots[i].handed_over ||
@@ -173,6 +357,31 @@ has_arrived(const struct tick *t)
 		    t->fleet->workers[i].revision == r->stable)
 			return false;
 	return true;
+}
+
+/* Are the old workers gone?  One that drains for long is not waited for. */
+static bool
+has_left(struct tick *t)
+{
+	const struct rollout *r = t->rollout;
+	uint64_t latest_ms = r->phase_ms + t->policy->quiet_max_ms +
+	    t->policy->leave_max_ms;
+	bool any = false;
+
+	if (r->weight_permille != WHOLE)        /* the kernel refused, so far */
+		return false;
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
+		const struct worker *w = &t->fleet->workers[i];
+
+		if (w->state == WORKER_GONE || w->revision != r->stable)
+			continue;
+		if (worker_is_live(w))
+			return false;
+		any = true;
+	}
+	if (any && t->now_ms < latest_ms)
+		tick_wake_at(t, latest_ms);
+	return !any || t->now_ms >= latest_ms;
 }
 
 static bool
@@ -199,23 +408,62 @@ is_back(const struct tick *t)
 static enum rollout_verdict
 verdict_of(const struct rollout *r)
 {
-	if (r->phase == ROLLOUT_CLIMB)
+	if (r->phase != ROLLOUT_ROLLBACK)
 		return VERDICT_COMPLETE;
 	if (r->recall == FAULT_SUPERSEDED)
 		return VERDICT_SUPERSEDED;
+	if (r->fault == FAULT_HOOK)
+		return VERDICT_ABORTED; /* nobody has seen the new release */
 	return r->fault != FAULT_NONE ? VERDICT_ROLLED_BACK : VERDICT_ABORTED;
+}
+
+static bool
+has_ended(struct tick *t)
+{
+	switch (t->rollout->phase) {
+	case ROLLOUT_CLIMB:
+		return has_arrived(t);
+	case ROLLOUT_RETIRE:
+		return has_left(t);
+	case ROLLOUT_ROLLBACK:
+		return is_back(t);
+	case ROLLOUT_IDLE:
+	case ROLLOUT_PREPARE:
+	case ROLLOUT_PAUSED:
+	case ROLLOUT_KEEP:
+	case ROLLOUT_PHASE_COUNT:
+		break;
+	}
+	return false;
+}
+
+/*
+ * The lane in charge becomes the base.  What a rollback left to serve, because
+ * the stable release does not get ready, keeps what it has until that does.
+ */
+static void
+settle_lanes(struct rollout *r, bool complete)
+{
+	if (complete ? r->course.split || r->base == r->stable :
+	    r->weight_permille != 0)
+		r->base = r->candidate;
+	r->weight_permille = r->granted_permille = 0;
+	r->course = (struct course){ .split = false };
 }
 
 void
 cursor_finish(struct tick *t)
 {
 	struct rollout *r = t->rollout;
+	bool complete = r->phase != ROLLOUT_ROLLBACK;
 	struct action *a;
-	bool complete = r->phase == ROLLOUT_CLIMB;
 
-	if (complete ? !has_arrived(t) :
-	    r->phase != ROLLOUT_ROLLBACK || !is_back(t))
+	if (!has_ended(t))
 		return;
+	if (t->steered) {       /* first see whether that has worked */
+		tick_wake_at(t, t->now_ms);
+		return;
+	}
 	a = tick_emit(t, ACTION_FINISH);
 	if (a == NULL)
 		return;
@@ -223,6 +471,8 @@ cursor_finish(struct tick *t)
 	a->verdict = verdict_of(r);
 	a->fault = r->fault != FAULT_NONE ? r->fault : r->recall;
 	a->id = r->culprit;
+	settle_lanes(r, complete);
+	a->base = r->base;
 	for (uint32_t i = 0; i < t->fleet->slot_capacity; i++) {
 		struct slot *slot = &t->fleet->slots[i];
 
@@ -235,6 +485,6 @@ cursor_finish(struct tick *t)
 		r->stable = r->candidate;
 	r->candidate = 0;
 	r->phase = ROLLOUT_IDLE;
+	r->pause = PAUSE_NONE;
 	tick_wake_at(t, t->now_ms);
 }
-

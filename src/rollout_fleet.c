@@ -10,28 +10,45 @@
  * Places
  */
 
+/* Of the present step, or all that have taken over. */
 static bool
 wants_candidate(const struct tick *t, uint32_t slot)
 {
 	const struct rollout *r = t->rollout;
+	bool of_step = slot < strategy_step(t->policy, &r->course,
+	    r->step).candidates;
 
 	if (slot >= t->policy->workers)
 		return false;
-	if (r->phase != ROLLOUT_CLIMB && r->phase != ROLLOUT_PAUSED)
+	switch (r->phase) {
+	case ROLLOUT_IDLE:
+	case ROLLOUT_PREPARE:
+	case ROLLOUT_ROLLBACK:
 		return false;
-	if (t->fleet->slots[slot].handed_over)
+	case ROLLOUT_KEEP:
+	case ROLLOUT_RETIRE:
 		return true;
-	return r->phase == ROLLOUT_CLIMB &&
-	    slot < strategy_step(t->policy, r->step).candidates;
+	case ROLLOUT_CLIMB:
+		return t->fleet->slots[slot].handed_over || of_step;
+	case ROLLOUT_PAUSED:
+		if (r->pause == PAUSE_FAULT && !strategy_is_beside(&r->course))
+			of_step = false;
+		return t->fleet->slots[slot].handed_over || of_step;
+	case ROLLOUT_PHASE_COUNT:
+		break;
+	}
+	return false;
 }
 
 static bool
 wants_stable(const struct tick *t, uint32_t slot)
 {
-	if (slot >= t->policy->workers || t->rollout->stable == 0)
+	const struct rollout *r = t->rollout;
+
+	if (slot >= t->policy->workers || r->stable == 0 ||
+	    r->phase == ROLLOUT_RETIRE)
 		return false;
-	return t->rollout->phase == ROLLOUT_IDLE ||
-	    t->rollout->phase == ROLLOUT_ROLLBACK ||
+	return r->phase == ROLLOUT_IDLE || r->phase == ROLLOUT_ROLLBACK ||
 	    !t->fleet->slots[slot].handed_over;
 }
 
@@ -45,16 +62,29 @@ is_wanted(const struct tick *t, const struct worker *w)
 	return false;
 }
 
+/*
+ * Are users served by this worker's release?  Where both releases have all
+ * their workers, those of the one in charge have to be enough.
+ */
+static bool
+counts_for_users(const struct tick *t, const struct worker *w)
+{
+	const struct rollout *r = t->rollout;
+
+	return !strategy_is_beside(&r->course) ||
+	    w->revision == rollout_revision(r);
+}
+
 /* Is the slot one that users rely on: its release is to run in it? */
 static bool
 counts_for_floor(const struct tick *t, uint32_t slot)
 {
 	const struct slot *s = &t->fleet->slots[slot];
 
-	if (wants_stable(t, slot))
+	if (wants_stable(t, slot) && !rollout_is_in_charge(t->rollout))
 		return !s->stable.finished;
-	return s->handed_over && wants_candidate(t, slot) &&
-	    !s->candidate.finished;
+	return (s->handed_over || rollout_is_in_charge(t->rollout)) &&
+	    wants_candidate(t, slot) && !s->candidate.finished;
 }
 
 /*
@@ -95,7 +125,7 @@ fleet_tick_index(struct tick *t)
 	struct fleet *fleet = t->fleet;
 	uint32_t wanted = 0;
 
-	t->available = 0;
+	t->available = t->ready = 0;
 	for (uint32_t i = 0; i < fleet->slot_capacity; i++) {
 		struct slot *slot = &fleet->slots[i];
 
@@ -105,7 +135,10 @@ fleet_tick_index(struct tick *t)
 	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
 		struct worker *w = &fleet->workers[i];
 
-		t->available += tick_is_available(t, w);
+		if (counts_for_users(t, w)) {
+			t->available += tick_is_available(t, w);
+			t->ready += w->state == WORKER_READY;
+		}
 		if (w->id.slot < fleet->slot_capacity && fills_place(t, w))
 			index_worker(t, w);
 	}
@@ -159,8 +192,10 @@ drain(struct tick *t, struct worker *w, enum worker_ending ending)
 		t->count.live--;
 		t->count.leaving++;
 	}
-	t->count.ready -= w->state == WORKER_READY;
-	t->available -= tick_is_available(t, w);
+	if (counts_for_users(t, w)) {
+		t->ready -= w->state == WORKER_READY;
+		t->available -= tick_is_available(t, w);
+	}
 	w->ending = (uint8_t)ending;
 	worker_step(w, WORKER_EVENT_DRAIN, t->policy, t->now_ms);
 	if (w->id.slot < t->fleet->slot_capacity) {
@@ -177,11 +212,11 @@ drain(struct tick *t, struct worker *w, enum worker_ending ending)
 static bool
 can_spare(const struct tick *t, const struct worker *w)
 {
-	if (w->state != WORKER_READY)
+	if (w->state != WORKER_READY || !counts_for_users(t, w))
 		return true;
 	if (tick_is_available(t, w))
 		return t->available > t->floor;
-	return t->count.ready > t->floor;
+	return t->ready > t->floor;
 }
 
 /*
@@ -223,8 +258,10 @@ become_ready(struct tick *t, struct worker *w)
 	a->id = w->id;
 	a->revision = w->revision;
 	worker_step(w, WORKER_EVENT_SAID_READY, t->policy, t->now_ms);
-	t->count.ready++;
-	t->available += tick_is_available(t, w);
+	if (counts_for_users(t, w)) {
+		t->ready++;
+		t->available += tick_is_available(t, w);
+	}
 }
 
 void
@@ -253,7 +290,7 @@ may_start(struct tick *t, const struct place *place)
 		tick_wake_at(t, place->backoff.not_before_ms);
 		return false;
 	}
-	return t->count.live < t->policy->workers + t->policy->surge;
+	return t->count.live < t->ceiling;
 }
 
 static void
@@ -296,57 +333,45 @@ has_stable(const struct slot *slot)
 	return slot->stable_live != NULL && worker_is_live(slot->stable_live);
 }
 
+/* A slot changes hands when its candidate is good, or when there is no room
+ * for one otherwise.  With a lane of its own there is always room. */
 static bool
 may_hand_over(const struct tick *t, uint32_t i)
 {
 	const struct slot *slot = &t->fleet->slots[i];
-	bool no_room = !t->crowded &&
-	    t->count.live >= t->policy->workers + t->policy->surge;
+	const struct worker *candidate = slot->candidate_live;
+	bool no_room = !t->crowded && !t->rollout->course.split &&
+	    t->count.live >= t->ceiling;
 
 	if (slot->handed_over || !wants_candidate(t, i))
 		return false;
-	if (!tick_is_available(t, slot->candidate_live) &&
-	    (slot->candidate_live != NULL || !no_room))
+	if (!(tick_is_available(t, candidate) &&
+	    cursor_is_probed(t, candidate)) && (candidate != NULL || !no_room))
 		return false;
 	return has_stable(slot) ? can_spare(t, slot->stable_live) :
-	    slot->candidate_live != NULL;
+	    candidate != NULL;
 }
 
-static void
-hand_over(struct tick *t)
+void
+fleet_tick_hand_over(struct tick *t)
 {
-	if (t->rollout->phase != ROLLOUT_CLIMB)
+	bool split = t->rollout->course.split;
+
+	if (!tick_takes_over(t) ||
+	    strategy_is_beside(&t->rollout->course))
 		return;
 	for (uint32_t i = 0; i < t->policy->workers; i++) {
 		struct slot *slot = &t->fleet->slots[i];
 
 		if (!may_hand_over(t, i))
 			continue;
-		if (has_stable(slot)) {
+		/* with lanes the weight moves first, see rollout_lane.c */
+		if (has_stable(slot) && !split) {
 			if (!drain(t, slot->stable_live, ENDING_REPLACED))
 				return;
-			tick_wake_at(t, t->now_ms);  /* its room may be wanted */
 		}
 		slot->handed_over = true;
-	}
-}
-
-static void
-drain_unwanted(struct tick *t)
-{
-	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
-		struct worker *w = &t->fleet->workers[i];
-		enum worker_ending why = ENDING_REPLACED;
-
-		if (!worker_is_live(w) || is_wanted(t, w) || !can_spare(t, w))
-			continue;
-		if (w->id.slot >= t->policy->workers)
-			why = ENDING_SURPLUS;
-		else if (w->revision == t->rollout->candidate)
-			why = ENDING_ROLLED_BACK;
-		if (!drain(t, w, why))
-			return;
-		tick_wake_at(t, t->now_ms);          /* its room may be wanted */
+		tick_wake_at(t, t->now_ms);     /* its room may be wanted */
 	}
 }
 
@@ -362,6 +387,19 @@ fleet_tick_start(struct tick *t)
 void
 fleet_tick_release(struct tick *t)
 {
-	hand_over(t);
-	drain_unwanted(t);
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
+		struct worker *w = &t->fleet->workers[i];
+		enum worker_ending why = ENDING_REPLACED;
+
+		if (!worker_is_live(w) || is_wanted(t, w) ||
+		    !can_spare(t, w) || !lane_may_leave(t, w))
+			continue;
+		if (w->id.slot >= t->policy->workers)
+			why = ENDING_SURPLUS;
+		else if (w->revision == t->rollout->candidate)
+			why = ENDING_ROLLED_BACK;
+		if (!drain(t, w, why))
+			return;
+		tick_wake_at(t, t->now_ms);          /* its room may be wanted */
+	}
 }

@@ -18,7 +18,8 @@ export LC_ALL=C
 layers='
 0 base       bounds fd log
 1 policy     policy backoff fleet strategy worker
-1 policy     rollout rollout_cursor rollout_fleet rollout_tick
+1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
+1 policy     rollout_verb
 1 policy     release spec
 1 policy     config config_address config_build config_check config_collect
 1 policy     config_error config_file config_list config_reader config_table

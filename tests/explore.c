@@ -89,6 +89,63 @@ static const struct group {
 	{ DEPTH_DEEP, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
 };
 
+/*
+ * The ways to roll out with two lanes, or with steps of a canary's kind; each
+ * with what it may have besides.
+ */
+static const struct way {
+	const char *name;
+	struct course course;
+	uint32_t step_count;
+	struct canary_step steps[3];
+	enum promotion promotion;
+	uint64_t keep_old_ms;
+	uint32_t canary_workers;
+	bool probe, analysis, prepares, resumes;
+} ways[] = {
+	{ .name = "canary", .course = { STRATEGY_CANARY, .split = true },
+	    .step_count = 2, .steps = { { 500, false, 2 }, { 1000, false, 0 } } },
+	{ .name = "canary with a pause, a probe and a hook",
+	    .course = { STRATEGY_CANARY, .split = true }, .step_count = 2,
+	    .steps = { { 1, true, 0 }, { 1000, false, 2 } },
+	    .probe = true, .prepares = true, .resumes = true },
+	{ .name = "canary with an analysis",
+	    .course = { STRATEGY_CANARY, .split = true }, .step_count = 3,
+	    .steps = { { 50, false, 1 }, { 600, false, 1 }, { 1000, false, 1 } },
+	    .analysis = true, .resumes = true, .canary_workers = 2 },
+	{ .name = "canary of workers",
+	    .course = { STRATEGY_CANARY, .split = false }, .step_count = 2,
+	    .steps = { { 500, false, 1 }, { 1000, false, 0 } },
+	    .analysis = true, .resumes = true },
+	{ .name = "blue-green",
+	    .course = { STRATEGY_BLUE_GREEN, .split = true } },
+	{ .name = "blue-green, promoted by hand, kept, probed",
+	    .course = { STRATEGY_BLUE_GREEN, .split = true },
+	    .promotion = PROMOTION_MANUAL, .keep_old_ms = 2, .probe = true },
+	{ .name = "rolling with a probe",
+	    .course = { STRATEGY_ROLLING, .split = true },
+	    .probe = true },
+	{ .name = "undo with lanes",
+	    .course = { STRATEGY_CANARY, .direct = true, .split = true },
+	    .step_count = 2, .steps = { { 500, false, 2 }, { 1000, false, 0 } } },
+};
+
+static const struct reach {
+	enum depth depth;
+	uint32_t workers;
+	uint8_t fault_count;
+	uint8_t order_count;
+	bool pairs;
+} reaches[] = {
+	{ DEPTH_QUICK, 1, 2, 1, false },
+	{ DEPTH_QUICK, 2, 1, 0, false },
+	{ DEPTH_USUAL, 1, 1, 1, true },
+	{ DEPTH_USUAL, 2, 1, 1, false },
+	{ DEPTH_USUAL, 3, 1, 0, false },
+	{ DEPTH_DEEP, 2, 2, 1, false },
+	{ DEPTH_DEEP, 3, 1, 1, false },
+};
+
 #define X(UPPER, text) text,
 static const char *const origin_names[] = { ORIGINS(X) };
 #undef X
@@ -105,11 +162,11 @@ print_result(const struct run *run, const struct scenario *s, bool good,
 {
 	const struct policy *p = &s->policy;
 
-	printf("%sok %" PRIu32 " - workers %" PRIu32 " surge %" PRIu32
+	printf("%sok %" PRIu32 " - %s, workers %" PRIu32 " surge %" PRIu32
 	    " unavailable %" PRIu32 " min_ready %" PRIu64 " on_failure %s"
 	    " restart %s from %s faults %u orders %u: %" PRIu64 " states, %"
 	    PRIu64 " transitions, rest within %" PRIu64 " ms\n",
-	    good ? "" : "not ", run->number, p->workers, p->surge,
+	    good ? "" : "not ", run->number, s->name, p->workers, p->surge,
 	    p->unavailable, p->min_ready_ms,
 	    p->on_failure == ON_FAILURE_PAUSE ? "pause" : "rollback",
 	    restart_names[p->restart], origin_names[s->origin],
@@ -145,6 +202,7 @@ policy_for(uint32_t workers, const struct pace *pace)
 		.ready_timeout_ms = 3, .drain_timeout_ms = 2,
 		.progress_deadline_ms = 10,
 		.backoff_min_ms = 1, .backoff_max_ms = 2,
+		.quiet_ms = 1, .quiet_max_ms = 3, .leave_max_ms = 2,
 	};
 }
 
@@ -153,7 +211,7 @@ explore_group(struct run *run, const struct group *group,
     const struct pace *pace)
 {
 	struct scenario s = {
-		.policy = policy_for(group->workers, pace),
+		.name = "rolling", .policy = policy_for(group->workers, pace),
 		.origin = group->origin,
 		.fault_count = group->fault_count,
 		.order_count = group->order_count,
@@ -175,8 +233,44 @@ explore_group(struct run *run, const struct group *group,
 }
 
 static void
+explore_way(struct run *run, const struct way *way, const struct reach *reach)
+{
+	static const struct pace pace = { 0, 0 };
+	struct scenario s = {
+		.name = way->name, .course = way->course,
+		.policy = policy_for(reach->workers, &pace),
+		.origin = ORIGIN_READY, .fault_count = reach->fault_count,
+		.order_count = reach->order_count, .pairs = reach->pairs,
+		.prepares = way->prepares, .resumes = way->resumes,
+		.every_ms = run->depth == DEPTH_DEEP,
+	};
+
+	s.policy.strategy = way->course.strategy;
+	s.policy.lanes = way->course.split;
+	s.policy.surge = 1;
+	s.policy.step_count = way->step_count;
+	memcpy(s.policy.steps, way->steps, sizeof(way->steps));
+	s.policy.promotion = way->promotion;
+	s.policy.keep_old_ms = way->keep_old_ms;
+	s.policy.canary_workers = way->canary_workers;
+	s.policy.probe = way->probe;
+	s.policy.analysis = way->analysis;
+	for (unsigned variant = 0; variant < 4; variant++) {
+		s.policy.min_ready_ms = variant & 1;
+		s.settled = variant & 1;
+		s.policy.on_failure = variant & 2 ? ON_FAILURE_PAUSE :
+		    ON_FAILURE_ROLLBACK;
+		explore(run, &s);
+	}
+}
+
+static void
 explore_all(struct run *run)
 {
+	for (size_t i = 0; i < sizeof(reaches) / sizeof(*reaches); i++)
+		for (size_t k = 0; reaches[i].depth <= run->depth &&
+		    k < sizeof(ways) / sizeof(*ways); k++)
+			explore_way(run, &ways[k], &reaches[i]);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
 		if (groups[i].depth > run->depth)
 			continue;

@@ -13,10 +13,11 @@
 
 enum {
 	SLOTS_MAX = 5,
-	RECORDS_MAX = 10,
-	EVENTS_MAX = 64,
+	RECORDS_MAX = 12,
+	EVENTS_MAX = 96,
 	REVISION_STABLE = 1,
 	REVISION_CANDIDATE = 2,
+	STEER_RETRY_MS = 2,
 };
 
 #define ORIGINS(X) \
@@ -29,11 +30,15 @@ enum origin { ORIGINS(X) ORIGIN_COUNT };
 #undef X
 
 struct scenario {
+	const char *name;
 	struct policy policy;
+	struct course course;
 	enum origin origin;
+	bool prepares;          /* it begins with a hook */
 	bool settled;           /* the first workers are replaced at once */
 	uint8_t fault_count;    /* on one path */
 	uint8_t order_count;    /* of an operator, on one path */
+	bool resumes;           /* an operator lets go on what is paused */
 	bool pairs;             /* two events may come in one turn */
 	bool excused;           /* the rollout need not complete */
 	bool every_ms;          /* time may stop before the next deadline */
@@ -53,6 +58,8 @@ struct world {
 	uint32_t record_capacity;
 	uint64_t now_ms;
 	uint64_t deadline_ms;           /* of the last plan */
+	bool refuses;                   /* the kernel will refuse to steer */
+	bool queue_waits;               /* in a lane without weight */
 	uint8_t faults_left;
 	uint8_t orders_left;
 	bool excused;                   /* the rollout need not complete */
@@ -71,6 +78,19 @@ struct world {
 	X(NOT_EXECUTED, "cannot be executed") \
 	X(TIME, "time passes until the deadline") \
 	X(MILLISECOND, "time passes") \
+	X(PREPARED, "the preparations are done") \
+	X(HOOK_FAILS, "before_rollout fails") \
+	X(PROBE_PASSES, "the probe of the candidate passes") \
+	X(PROBE_FAILS, "the probe of the candidate fails") \
+	X(GOOD, "the analysis finds it good") \
+	X(BAD, "the analysis finds it bad") \
+	X(INCONCLUSIVE, "the analysis is inconclusive") \
+	X(REFUSES, "the kernel will refuse to steer") \
+	X(CONNECTION, "a slow handshake ends in a lane without weight") \
+	X(ACCEPTED, "and is accepted") \
+	X(PAUSE, "an operator pauses it") \
+	X(RESUME, "an operator lets it go on") \
+	X(PROMOTE, "an operator promotes it") \
 	X(RECALL, "an operator takes the rollout back") \
 	X(SUPERSEDE, "a newer release comes") \
 	X(SCALE, "an operator wants another number of workers")
@@ -97,6 +117,20 @@ uint32_t world_events(const struct world *, const struct scenario *,
 
 void world_apply(struct world *, const struct scenario *, struct event);
 
+/* explore_rollout.c: what happens to the rollout itself. */
+enum { ROLLOUT_EVENTS_MAX = 16 };
+struct costly_event {
+	enum event_type type;
+	uint32_t cost;          /* in faults */
+};
+uint32_t rollout_events(const struct world *, const struct scenario *,
+    struct costly_event ret_events[ROLLOUT_EVENTS_MAX]);
+/* What happens to it in good weather; or NOTHING. */
+enum event_type rollout_good_event(const struct world *,
+    const struct scenario *);
+/* True if the rollout need not complete any more. */
+bool rollout_apply(struct world *, enum event_type);
+
 /*
  * Ticks until nothing is to be done now, and checks each tick.  False if an
  * invariant is broken, see inv->broken.  `trace`: print what was done.
@@ -116,6 +150,8 @@ void world_sort(struct world *);
  */
 void world_hash(const struct world *, const struct scenario *,
     uint64_t ret_hash[2]);
+
+bool world_is_of_worker(enum event_type);
 
 void world_print_event(const struct world *, struct event);
 

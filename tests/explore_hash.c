@@ -40,7 +40,7 @@ behind(uint64_t when_ms, uint64_t now_ms, uint64_t most)
 
 /* The slot comes first, so that sorted records are in the order of slots. */
 static uint64_t
-worker_key(const struct worker *w, uint64_t now_ms)
+worker_key(const struct rollout *r, const struct worker *w, uint64_t now_ms)
 {
 	struct packer p = { 0 };
 
@@ -55,6 +55,8 @@ worker_key(const struct worker *w, uint64_t now_ms)
 	put(&p, ahead(w->deadline_ms, now_ms, 0xffff), 16);
 	put(&p, w->state == WORKER_READY ?
 	    behind(w->ready_ms, now_ms, 0xf) : 0, 4);
+	put(&p, w->state == WORKER_READY && r->probed_ms != NOT_YET_MS &&
+	    r->probed_ms >= w->ready_ms, 1);
 	return p.bits;
 }
 
@@ -63,10 +65,12 @@ world_sort(struct world *w)
 {
 	for (uint32_t i = 1; i < w->record_capacity; i++) {
 		struct worker worker = w->workers[i];
-		uint64_t key = worker_key(&worker, w->now_ms);
+		uint64_t key = worker_key(&w->rollout, &worker,
+		    w->now_ms);
 		uint32_t k = i;
 
-		while (k > 0 && worker_key(&w->workers[k - 1], w->now_ms) > key) {
+		while (k > 0 && worker_key(&w->rollout, &w->workers[k - 1],
+		    w->now_ms) > key) {
 			w->workers[k] = w->workers[k - 1];
 			k--;
 		}
@@ -94,6 +98,48 @@ mix(uint64_t hash[2], uint64_t word)
 	hash[1] ^= hash[1] >> 32;
 }
 
+/* What a step has got so far. */
+static void
+put_step(struct packer *p, const struct world *w,
+    const struct scenario *scenario)
+{
+	const struct rollout *r = &w->rollout;
+	bool reached = r->reached_ms != NOT_YET_MS;
+
+	put(p, r->pause, 3);
+	put(p, r->approved, 1);
+	put(p, r->promoted, 1);
+	put(p, r->granted_permille, 10);
+	put(p, reached, 1);
+	/* while it is paused the clock of the hold stands */
+	put(p, !reached ? 0 : behind(r->reached_ms,
+	    r->phase == ROLLOUT_PAUSED ? r->phase_ms : w->now_ms, 0xf), 4);
+	put(p, reached && r->analysed_ms != NOT_YET_MS &&
+	    r->analysed_ms >= r->reached_ms, 1);
+	put(p, r->phase == ROLLOUT_RETIRE ? behind(r->phase_ms, w->now_ms,
+	    scenario->policy.quiet_max_ms + scenario->policy.leave_max_ms) :
+	    0, 4);
+}
+
+static uint64_t
+lanes_key(const struct world *w, const struct scenario *scenario)
+{
+	const struct rollout *r = &w->rollout;
+	struct packer p = { 0 };
+
+	if (r->phase != ROLLOUT_IDLE)
+		put_step(&p, w, scenario);
+	put(&p, r->base, 3);
+	put(&p, r->weight_permille, 10);
+	put(&p, behind(r->steered_ms, w->now_ms,
+	    scenario->policy.quiet_max_ms), 4);
+	put(&p, behind(r->busy_ms, w->now_ms, scenario->policy.quiet_ms), 4);
+	put(&p, ahead(r->steer_after_ms, w->now_ms, 0xf), 4);
+	put(&p, w->queue_waits, 1);
+	put(&p, w->refuses, 1);
+	return p.bits;
+}
+
 void
 world_hash(const struct world *w, const struct scenario *scenario,
     uint64_t ret_hash[2])
@@ -116,6 +162,7 @@ world_hash(const struct world *w, const struct scenario *scenario,
 	put(&p, w->orders_left, 2);
 	put(&p, w->excused, 1);
 	mix(ret_hash, p.bits);
+	mix(ret_hash, lanes_key(w, scenario));
 	for (uint32_t i = 0; i < w->slot_capacity; i++) {
 		p = (struct packer){ 0 };
 		put_place(&p, &w->slots[i].stable, w->now_ms);
@@ -124,5 +171,6 @@ world_hash(const struct world *w, const struct scenario *scenario,
 		mix(ret_hash, p.bits);
 	}
 	for (uint32_t i = 0; i < w->record_capacity; i++)
-		mix(ret_hash, worker_key(&w->workers[i], w->now_ms));
+		mix(ret_hash, worker_key(&w->rollout, &w->workers[i],
+		    w->now_ms));
 }

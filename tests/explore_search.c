@@ -254,6 +254,21 @@ visit(struct search *s, const struct world *w, uint32_t state)
  * In good weather
  */
 
+/* All holds, a lane that has to get empty each way, a kernel that refuses. */
+static uint64_t
+lanes_ms_max(const struct scenario *scenario)
+{
+	const struct policy *policy = &scenario->policy;
+	uint64_t sum_ms = policy->keep_old_ms;
+
+	for (uint32_t i = 0; i < policy->step_count; i++)
+		sum_ms += policy->steps[i].hold_ms;
+	if (scenario->course.split)
+		sum_ms += 2 * policy->quiet_max_ms + policy->leave_max_ms +
+		    (uint64_t)scenario->fault_count * STEER_RETRY_MS;
+	return sum_ms;
+}
+
 /*
  * Each slot in turn may have to wait for a backoff (a refused start waits four
  * times backoff_min), and then for min_ready; once more for the way back.
@@ -265,7 +280,7 @@ rest_ms_max(const struct scenario *scenario)
 
 	return (uint32_t)((policy->workers + 2) *
 	    (policy->backoff_max_ms + policy->min_ready_ms) +
-	    policy->progress_deadline_ms);
+	    policy->progress_deadline_ms + lanes_ms_max(scenario));
 }
 
 static bool

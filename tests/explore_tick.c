@@ -43,10 +43,23 @@ print_action(const struct action *a)
 	case ACTION_STEP:
 		printf("#   -> step %" PRIu32 "\n", a->step);
 		break;
-	case ACTION_ROLLBACK:
+	case ACTION_STEER:
+		printf("#   -> steer: %" PRIu32 " permille to the lane of %"
+		    PRIu32 ", the rest to that of %" PRIu32 "\n",
+		    a->weight_permille, a->revision, a->base);
+		break;
 	case ACTION_PAUSE:
-		printf("#   -> %s: %s\n", a->type == ACTION_PAUSE ? "pause" :
-		    "rollback", rollout_fault_text(a->fault));
+		printf("#   -> pause: %s (%s)\n", rollout_pause_text(a->pause),
+		    rollout_fault_text(a->fault));
+		break;
+	case ACTION_KEEP:
+		printf("#   -> keep\n");
+		break;
+	case ACTION_RETIRE:
+		printf("#   -> retire\n");
+		break;
+	case ACTION_ROLLBACK:
+		printf("#   -> rollback: %s\n", rollout_fault_text(a->fault));
 		break;
 	case ACTION_FINISH:
 		printf("#   -> finish: %s (%s)\n",
@@ -61,27 +74,13 @@ world_print_event(const struct world *w, struct event event)
 {
 	const struct worker *worker = &w->workers[event.index];
 
-	switch ((enum event_type)event.type) {
-	case EVENT_TIME:
-	case EVENT_MILLISECOND:
-	case EVENT_RECALL:
-	case EVENT_SUPERSEDE:
-	case EVENT_NOTHING:
-		printf("# %s\n", event_texts[event.type]);
-		return;
-	case EVENT_SCALE:
+	if (event.type == EVENT_SCALE) {
 		printf("# %s: %u\n", event_texts[event.type], event.index);
 		return;
-	case EVENT_READY:
-	case EVENT_RELOADING:
-	case EVENT_STOPPING:
-	case EVENT_EXIT_CLEAN:
-	case EVENT_EXIT_FAILED:
-	case EVENT_SILENT:
-	case EVENT_REFUSED:
-	case EVENT_NOT_EXECUTED:
-	case EVENT_TYPE_COUNT:
-		break;
+	}
+	if (!world_is_of_worker(event.type)) {
+		printf("# %s\n", event_texts[event.type]);
+		return;
 	}
 	printf("# %s worker %" PRIu32 ".%" PRIu32 " of revision %" PRIu32
 	    " %s\n", worker_state_name(worker->state), worker->id.slot,
@@ -114,14 +113,29 @@ static bool
 tick(struct world *w, struct fleet *fleet, const struct policy *policy,
     bool trace, struct invariants *inv, struct plan *plan)
 {
+	struct rollout before = w->rollout;
+	bool steers = false, kept;
+
 	invariants_before(inv, &w->rollout, fleet);
 	rollout_tick(&w->rollout, fleet, policy, 0, w->now_ms, plan);
-	for (uint32_t i = 0; trace && i < plan->action_count; i++)
-		print_action(&plan->actions[i]);
+	for (uint32_t i = 0; i < plan->action_count; i++) {
+		if (trace)
+			print_action(&plan->actions[i]);
+		steers |= plan->actions[i].type == ACTION_STEER;
+	}
 	w->deadline_ms = plan->deadline_ms;
 	w->incarnation_last = fleet->incarnation_last;
-	return invariants_after(inv, &w->rollout, fleet, policy, w->now_ms,
+	kept = invariants_after(inv, &w->rollout, fleet, policy, w->now_ms,
 	    plan) && ends_well(w, plan, inv);
+	if (steers && w->refuses) {
+		w->refuses = false;
+		rollout_not_steered(&w->rollout, before.base,
+		    before.weight_permille, w->now_ms + STEER_RETRY_MS);
+		w->deadline_ms = plan->deadline_ms = w->now_ms;
+		if (trace)
+			printf("#   -- but the kernel refused to steer\n");
+	}
+	return kept;
 }
 
 /*
@@ -146,7 +160,7 @@ is_idempotent(struct world *w, struct fleet *fleet,
 static bool
 has_turned(struct world *w, struct invariants *inv)
 {
-	if (w->refuted && w->rollout.phase == ROLLOUT_CLIMB) {
+	if (w->refuted && rollout_is_judged(&w->rollout)) {
 		snprintf(inv->broken, sizeof(inv->broken),
 		    "fault: a candidate ended, but the rollout goes on");
 		return false;
@@ -172,6 +186,9 @@ world_settle(struct world *w, const struct scenario *scenario, bool trace,
 	uint32_t ticks_max = 4 * w->record_capacity;
 
 	policy.workers = w->worker_count;
+	w->queue_waits &= rollout_watches_queue(&w->rollout);
+	if (w->queue_waits)
+		rollout_busy(&w->rollout, w->now_ms);
 	inv->fleet = fleet;
 	inv->fleet.slots = slots_before;
 	inv->fleet.workers = workers_before;

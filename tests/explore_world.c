@@ -44,7 +44,8 @@ world_init(struct world *w, const struct scenario *scenario)
 	memset(w, 0, sizeof(*w));
 	w->worker_count = policy->workers;
 	w->slot_capacity = policy->workers + 1;
-	w->record_capacity = policy->workers + policy->surge + 3;
+	w->record_capacity = policy->workers +
+	    strategy_surge(policy, &scenario->course) + 3;
 	assert(w->slot_capacity <= SLOTS_MAX);
 	assert(w->record_capacity <= RECORDS_MAX);
 	w->now_ms = BEGIN_MS;
@@ -60,7 +61,12 @@ world_init(struct world *w, const struct scenario *scenario)
 		worker_step(fleet_start(&fleet, i, REVISION_STABLE, policy,
 		    scenario->settled ? 0 : BEGIN_MS), WORKER_EVENT_SAID_READY,
 		    policy, BEGIN_MS);
-	rollout_begin(&w->rollout, &fleet, REVISION_CANDIDATE, BEGIN_MS);
+	/* after a long peace nothing is due to what was before */
+	w->rollout.base = w->rollout.stable;
+	rollout_begin(&w->rollout, &fleet, REVISION_CANDIDATE,
+	    &scenario->course, BEGIN_MS);
+	if (!scenario->prepares)
+		rollout_prepared(&w->rollout, BEGIN_MS);
 	w->incarnation_last = fleet.incarnation_last;
 }
 
@@ -111,6 +117,7 @@ static void
 offer_good(struct choice *c)
 {
 	const struct world *w = c->world;
+	enum event_type good = rollout_good_event(w, c->scenario);
 	uint32_t i, starting = RECORDS_MAX;
 
 	for (i = 0; i < w->record_capacity; i++) {
@@ -125,6 +132,8 @@ offer_good(struct choice *c)
 	}
 	if (starting != RECORDS_MAX)
 		offer(c, EVENT_READY, starting, 0);
+	else if (good != EVENT_NOTHING)
+		offer(c, good, 0, 0);
 	else
 		offer(c, w->deadline_ms != NEVER_MS ? EVENT_TIME :
 		    EVENT_NOTHING, 0, 0);
@@ -164,19 +173,39 @@ static void
 offer_orders(struct choice *c)
 {
 	const struct world *w = c->world;
+	const struct rollout *r = &w->rollout;
 	uint32_t workers = c->scenario->policy.workers;
 
 	if (w->orders_left == 0)
 		return;
-	if (w->rollout.phase == ROLLOUT_CLIMB ||
-	    w->rollout.phase == ROLLOUT_PAUSED) {
+	if (rollout_can(r, ROLLOUT_CAN_ABORT)) {
 		offer(c, EVENT_RECALL, 0, 0);
 		offer(c, EVENT_SUPERSEDE, 0, 0);
 	}
+	if (r->phase == ROLLOUT_PAUSED && r->pause == PAUSE_FAULT)
+		offer(c, EVENT_RESUME, 0, 0);
+	if (rollout_can(r, ROLLOUT_CAN_PAUSE))
+		offer(c, EVENT_PAUSE, 0, 0);
+	if (rollout_can(r, ROLLOUT_CAN_PROMOTE))
+		offer(c, EVENT_PROMOTE, 0, 0);
 	offer(c, EVENT_SCALE, 0, 0);
 	offer(c, EVENT_SCALE, workers + 1, 0);
 	if (workers > 1)
 		offer(c, EVENT_SCALE, workers - 1, 0);
+}
+
+static void
+offer_of_rollout(struct choice *c)
+{
+	struct costly_event events[ROLLOUT_EVENTS_MAX];
+	uint32_t count = rollout_events(c->world, c->scenario, events);
+
+	for (uint32_t i = 0; i < count; i++)
+		offer(c, events[i].type, 0, events[i].cost);
+	/* free: else a pause would be the end of most paths */
+	if (rollout_can(&c->world->rollout, ROLLOUT_CAN_RESUME) &&
+	    c->world->rollout.pause != PAUSE_FAULT && c->scenario->resumes)
+		offer(c, EVENT_RESUME, 0, 0);
 }
 
 uint32_t
@@ -191,6 +220,7 @@ world_events(const struct world *w, const struct scenario *scenario,
 	offer_good(&c);
 	for (uint32_t i = 0; i < w->record_capacity; i++)
 		offer_of_worker(&c, i);
+	offer_of_rollout(&c);
 	if (deadline_ms != NEVER_MS)
 		offer(&c, EVENT_TIME, 0, overdue_at(w, deadline_ms));
 	if (scenario->every_ms && deadline_ms > w->now_ms + 1 &&
@@ -206,21 +236,24 @@ world_events(const struct world *w, const struct scenario *scenario,
 
 /* Faults of the candidate, and lost time, may end a rollout. */
 static void
-pay(struct world *w, struct event event)
+pay(struct world *w, uint32_t cost, bool may_end)
 {
-	const struct worker *worker = &w->workers[event.index];
-	uint32_t cost = 1;
-
-	if (event.type == EVENT_TIME)
-		cost = overdue_at(w, w->deadline_ms);
-	else if (event.type == EVENT_READY || !worker_is_live(worker))
-		cost = 0;
 	assert(cost <= w->faults_left);
 	w->faults_left = (uint8_t)(w->faults_left - cost);
-	if (cost != 0 && (event.type == EVENT_TIME ||
-	    (worker->revision == w->rollout.candidate &&
-	    event.type != EVENT_REFUSED)))
+	if (cost != 0 && may_end)
 		w->excused = true;
+}
+
+static void
+pay_for_worker(struct world *w, struct event event)
+{
+	const struct worker *worker = &w->workers[event.index];
+	bool free_of_charge = event.type == EVENT_READY ||
+	    !worker_is_live(worker);
+
+	pay(w, free_of_charge ? 0 : 1,
+	    worker->revision == w->rollout.candidate &&
+	    event.type != EVENT_REFUSED);
 }
 
 /* A candidate that ends by itself, or cannot be executed, ends the climb. */
@@ -229,11 +262,27 @@ refutes(const struct world *w, struct event event)
 {
 	const struct worker *worker = &w->workers[event.index];
 
-	return w->rollout.phase == ROLLOUT_CLIMB &&
+	return rollout_is_judged(&w->rollout) &&
 	    worker->revision == w->rollout.candidate &&
 	    worker->ending == ENDING_NONE &&
 	    (event.type == EVENT_EXIT_CLEAN ||
 	    event.type == EVENT_EXIT_FAILED || event.type == EVENT_NOT_EXECUTED);
+}
+
+static void
+apply_to_rollout(struct world *w, const struct scenario *scenario,
+    struct event event)
+{
+	struct costly_event events[ROLLOUT_EVENTS_MAX];
+	uint32_t count = rollout_events(w, scenario, events), cost = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (events[i].type == event.type)
+			cost = events[i].cost;
+	/* that nobody could go back does not excuse what follows */
+	if (rollout_apply(w, event.type))
+		w->excused = true;
+	pay(w, cost, false);
 }
 
 static void
@@ -250,7 +299,7 @@ apply_to_worker(struct world *w, const struct policy *policy,
 	struct worker *worker = &w->workers[event.index];
 	struct fleet fleet = fleet_of(w);
 
-	switch ((enum event_type)event.type) {
+	switch (event.type) {
 	case EVENT_READY:
 		say(w, event.index, WORKER_EVENT_SAID_READY, policy);
 		break;
@@ -273,28 +322,26 @@ apply_to_worker(struct world *w, const struct policy *policy,
 		rollout_not_started(&w->rollout, &fleet, worker->id, policy,
 		    event.type == EVENT_REFUSED, 0, w->now_ms);
 		break;
-	case EVENT_NOTHING:
-	case EVENT_TIME:
-	case EVENT_MILLISECOND:
-	case EVENT_RECALL:
-	case EVENT_SUPERSEDE:
-	case EVENT_SCALE:
-	case EVENT_TYPE_COUNT:
+	default:
 		assert(!"not an event of a worker");
 	}
 }
 
-static void
-apply_order(struct world *w, struct event event)
+bool
+world_is_of_worker(enum event_type type)
 {
-	w->orders_left--;
-	if (event.type == EVENT_SCALE) {
-		w->worker_count = event.index;
-		return;
-	}
-	w->excused = true;
-	rollout_recall(&w->rollout, event.type == EVENT_RECALL ?
-	    FAULT_OPERATOR : FAULT_SUPERSEDED);
+	return type == EVENT_READY || type == EVENT_RELOADING ||
+	    type == EVENT_STOPPING || type == EVENT_EXIT_CLEAN ||
+	    type == EVENT_EXIT_FAILED || type == EVENT_SILENT ||
+	    type == EVENT_REFUSED || type == EVENT_NOT_EXECUTED;
+}
+
+static bool
+is_order(enum event_type type)
+{
+	return type == EVENT_RECALL || type == EVENT_SUPERSEDE ||
+	    type == EVENT_SCALE || type == EVENT_PAUSE ||
+	    type == EVENT_PROMOTE;
 }
 
 void
@@ -303,33 +350,24 @@ world_apply(struct world *w, const struct scenario *scenario,
 {
 	struct policy policy = policy_of(w, scenario);
 
-	switch ((enum event_type)event.type) {
-	case EVENT_NOTHING:
-		return;
-	case EVENT_TIME:
-		pay(w, event);
+	if (is_order(event.type) || (event.type == EVENT_RESUME &&
+	    w->rollout.pause == PAUSE_FAULT))
+		w->orders_left--;
+	if (world_is_of_worker(event.type)) {
+		pay_for_worker(w, event);
+		w->refuted |= refutes(w, event);
+		apply_to_worker(w, &policy, event);
+	} else if (event.type == EVENT_SCALE) {
+		w->worker_count = event.index;
+	} else if (event.type == EVENT_TIME) {
+		pay(w, overdue_at(w, w->deadline_ms), true);
+		/* a probe that is late may cost the progress_deadline */
+		w->excused |= rollout_good_event(w, scenario) ==
+		    EVENT_PROBE_PASSES;
 		w->now_ms = w->deadline_ms;
-		return;
-	case EVENT_MILLISECOND:
+	} else if (event.type == EVENT_MILLISECOND) {
 		w->now_ms++;
-		return;
-	case EVENT_RECALL:
-	case EVENT_SUPERSEDE:
-	case EVENT_SCALE:
-		apply_order(w, event);
-		return;
-	case EVENT_READY:
-	case EVENT_RELOADING:
-	case EVENT_STOPPING:
-	case EVENT_EXIT_CLEAN:
-	case EVENT_EXIT_FAILED:
-	case EVENT_SILENT:
-	case EVENT_REFUSED:
-	case EVENT_NOT_EXECUTED:
-	case EVENT_TYPE_COUNT:
-		break;
+	} else if (event.type != EVENT_NOTHING) {
+		apply_to_rollout(w, scenario, event);
 	}
-	pay(w, event);
-	w->refuted |= refutes(w, event);
-	apply_to_worker(w, &policy, event);
 }

@@ -25,7 +25,35 @@ bool
 check_has_two_releases(const struct check *c)
 {
 	return c->rollout->phase == ROLLOUT_CLIMB ||
-	    c->rollout->phase == ROLLOUT_PAUSED;
+	    c->rollout->phase == ROLLOUT_PAUSED || check_is_in_charge(c);
+}
+
+bool
+check_is_in_charge(const struct check *c)
+{
+	return c->rollout->phase == ROLLOUT_KEEP ||
+	    c->rollout->phase == ROLLOUT_RETIRE;
+}
+
+bool
+check_is_beside(const struct check *c)
+{
+	return c->rollout->course.split &&
+	    c->rollout->course.strategy != STRATEGY_ROLLING;
+}
+
+bool
+check_counts(const struct check *c, const struct worker *w)
+{
+	return !check_is_beside(c) || w->revision == (check_is_in_charge(c) ?
+	    c->rollout->candidate : c->rollout->stable);
+}
+
+bool
+check_is_probed(const struct check *c, const struct worker *w)
+{
+	return !c->policy->probe || (c->rollout->probed_ms != NOT_YET_MS &&
+	    c->rollout->probed_ms >= w->ready_ms);
 }
 
 bool
@@ -33,7 +61,9 @@ check_is_available(const struct check *c, const struct worker *w)
 {
 	if (w == NULL || w->state != WORKER_READY)
 		return false;
-	return c->rollout->phase != ROLLOUT_CLIMB ||
+	return (c->rollout->phase != ROLLOUT_CLIMB &&
+	    (c->rollout->phase != ROLLOUT_PAUSED ||
+	    c->rollout->pause == PAUSE_FAULT)) ||
 	    w->revision != c->rollout->candidate ||
 	    c->now_ms - w->ready_ms >= c->policy->min_ready_ms;
 }
@@ -44,7 +74,8 @@ check_count_available(const struct check *c)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
-		count += check_is_available(c, &c->fleet->workers[i]);
+		count += check_counts(c, &c->fleet->workers[i]) &&
+		    check_is_available(c, &c->fleet->workers[i]);
 	return count;
 }
 
@@ -107,7 +138,8 @@ check_self_stopping_in(const struct fleet *fleet, uint32_t slot, uint32_t revisi
 const struct place *
 check_place_in_charge(const struct check *c, uint32_t slot)
 {
-	if (check_has_two_releases(c) && c->fleet->slots[slot].handed_over)
+	if (check_is_in_charge(c) || (check_has_two_releases(c) &&
+	    c->fleet->slots[slot].handed_over))
 		return &c->fleet->slots[slot].candidate;
 	return c->rollout->stable != 0 ? &c->fleet->slots[slot].stable : NULL;
 }
@@ -115,7 +147,8 @@ check_place_in_charge(const struct check *c, uint32_t slot)
 uint32_t
 check_revision_in_charge(const struct check *c, uint32_t slot)
 {
-	if (check_has_two_releases(c) && c->fleet->slots[slot].handed_over)
+	if (check_is_in_charge(c) || (check_has_two_releases(c) &&
+	    c->fleet->slots[slot].handed_over))
 		return c->rollout->candidate;
 	return c->rollout->stable;
 }
@@ -134,20 +167,67 @@ check_floor(const struct check *c)
 	    wanted - c->policy->unavailable : 0;
 }
 
+static uint32_t
+surge(const struct check *c)
+{
+	uint32_t least = check_is_beside(c) ? c->policy->workers :
+	    c->rollout->course.split;
+
+	return c->policy->surge > least ? c->policy->surge : least;
+}
+
 uint32_t
 check_ceiling(const struct check *c)
 {
-	return c->policy->workers + c->policy->surge;
+	return c->policy->workers + surge(c);
+}
+
+static bool
+is_rolled(const struct check *c)
+{
+	const struct course *course = &c->rollout->course;
+
+	return course->strategy == STRATEGY_ROLLING ||
+	    (course->direct && !course->split);
+}
+
+uint32_t
+check_last_step(const struct check *c)
+{
+	uint32_t size = surge(c) + c->policy->unavailable;
+
+	if (is_rolled(c))
+		return size == 0 || c->policy->workers <= size ?
+		    0 : (c->policy->workers - 1) / size;
+	if (c->rollout->course.direct)
+		return 0;
+	return c->rollout->course.strategy == STRATEGY_BLUE_GREEN ? 1 :
+	    c->policy->step_count - 1;
+}
+
+uint32_t
+check_given_by(const struct check *c, uint32_t step)
+{
+	if (c->rollout->course.direct || step >= check_last_step(c))
+		return 1000;
+	return c->rollout->course.strategy == STRATEGY_BLUE_GREEN ? 0 :
+	    c->policy->steps[step].weight_permille;
 }
 
 uint32_t
 check_asked_by(const struct check *c, uint32_t step)
 {
-	uint32_t size = c->policy->surge + c->policy->unavailable;
-	uint64_t asked = (uint64_t)(step + 1) * (size != 0 ? size : 1);
+	uint32_t workers = c->policy->workers, asked = workers;
 
-	return asked < c->policy->workers ? (uint32_t)asked :
-	    c->policy->workers;
+	if (step >= check_last_step(c))
+		return workers;
+	if (is_rolled(c))
+		asked = (step + 1) * (surge(c) + c->policy->unavailable);
+	else if (c->rollout->course.strategy == STRATEGY_CANARY)
+		asked = c->policy->canary_workers != 0 &&
+		    c->rollout->course.split ? c->policy->canary_workers :
+		    (check_given_by(c, step) * workers + 999) / 1000;
+	return asked < workers ? asked : workers;
 }
 
 bool
@@ -194,7 +274,7 @@ is_crowded(const struct fleet *fleet, const struct rollout *r)
 static bool
 check_is_played(struct check *c)
 {
-	const struct rollout *r = c->rollout;
+	struct rollout *r = c->rollout;
 
 	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++) {
 		const struct worker *played = &c->fleet->workers[i];
@@ -211,6 +291,13 @@ check_is_played(struct check *c)
 			    worker_state_name(w->state),
 			    worker_state_name(played->state));
 	}
+	if (r->base == 0)               /* the first release, without a word */
+		r->base = c->left->base;
+	if (c->left->base != r->base ||
+	    c->left->weight_permille != r->weight_permille)
+		return check_fails(c, "played: %" PRIu32 " permille, by the"
+		    " plan %" PRIu32, c->left->weight_permille,
+		    r->weight_permille);
 	if (c->left->phase != r->phase || c->left->stable != r->stable ||
 	    c->left->candidate != r->candidate || c->left->step > r->step)
 		return check_fails(c, "played: the rollout is %s, by the plan"
@@ -233,12 +320,22 @@ check_hand_over(struct check *c, uint32_t slot)
 	if (!left->handed_over || before->handed_over)
 		return true;
 	candidate = check_live_in(c->fleet, slot, c->rollout->candidate);
-	if (check_live_in(c->fleet, slot, c->rollout->stable) != NULL)
+	if (c->left->phase == ROLLOUT_RETIRE)
+		return true;            /* all of them, once it is in charge */
+	if (check_is_beside(c))
+		return check_fails(c, "hand-over: slot %" PRIu32 " before the"
+		    " candidate is in charge", slot);
+	if (!c->rollout->course.split &&
+	    check_live_in(c->fleet, slot, c->rollout->stable) != NULL)
 		return check_fails(c, "hand-over: slot %" PRIu32 " has a worker"
 		    " of stable still", slot);
-	if (candidate != NULL && !check_is_available(c, candidate))
+	if (candidate == NULL && c->rollout->course.split)
+		return check_fails(c, "hand-over: slot %" PRIu32 " has no"
+		    " candidate in its lane", slot);
+	if (candidate != NULL && (!check_is_available(c, candidate) ||
+	    !check_is_probed(c, candidate)))
 		return check_fails(c, "hand-over: slot %" PRIu32 "'s candidate"
-		    " is not ready for min_ready", slot);
+		    " is not ready for min_ready, or not probed", slot);
 	return true;
 }
 
@@ -297,18 +394,22 @@ check_rollout_waits(struct check *c)
 {
 	const struct rollout *r = c->left;
 
-	if (r->phase != ROLLOUT_CLIMB && r->phase != ROLLOUT_ROLLBACK)
+	if (r->phase != ROLLOUT_IDLE && r->phase != ROLLOUT_ROLLBACK &&
+	    r->recall != FAULT_NONE)
+		return check_fails(c, "recall: nobody listens");
+	if (rollout_is_judged(r) && r->fault != FAULT_NONE)
+		return check_fails(c, "fault: the rollout goes on after one");
+	if (r->phase == ROLLOUT_IDLE || r->phase == ROLLOUT_PAUSED ||
+	    r->phase == ROLLOUT_PREPARE)
 		return true;
+	/* who retires may wait for a process that has a deadline itself */
 	if (c->plan->deadline_ms == NEVER_MS)
 		return check_fails(c, "wedge: %s without a deadline",
 		    rollout_phase_name(r->phase));
-	if (c->plan->deadline_ms >
+	if (r->phase != ROLLOUT_KEEP && r->phase != ROLLOUT_RETIRE &&
+	    c->plan->deadline_ms >
 	    r->progress_ms + c->policy->progress_deadline_ms)
 		return check_fails(c, "deadline: progress_deadline is earlier");
-	if (r->phase == ROLLOUT_CLIMB && r->recall != FAULT_NONE)
-		return check_fails(c, "recall: nobody listens");
-	if (r->phase == ROLLOUT_CLIMB && r->fault != FAULT_NONE)
-		return check_fails(c, "fault: the rollout goes on after one");
 	return true;
 }
 
@@ -328,7 +429,8 @@ check_left(struct check *c)
 	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
 		if (!check_worker(c, &c->fleet_left->workers[i]))
 			return false;
-	return check_supply(c) && check_rollout_waits(c);
+	return check_supply(c) && check_rollout_waits(c) &&
+	    check_lanes_left(c);
 }
 
 void
@@ -361,6 +463,20 @@ invariants_after(struct invariants *inv, const struct rollout *r,
 	return check_left(&c);
 }
 
+/* Those of the present step stay, beside the slots that have not changed. */
+static uint32_t
+paused_candidates(const struct check *c)
+{
+	uint32_t asked = check_asked_by(c, c->rollout->step), count = 0;
+
+	if (c->rollout->pause == PAUSE_FAULT && !check_is_beside(c))
+		return 0;
+	for (uint32_t i = 0; i < asked; i++)
+		count += !c->fleet->slots[i].handed_over &&
+		    !c->fleet->slots[i].candidate.finished;
+	return count;
+}
+
 bool
 invariants_at_rest(struct invariants *inv, const struct rollout *r,
     const struct fleet *fleet, const struct policy *policy)
@@ -370,7 +486,7 @@ invariants_at_rest(struct invariants *inv, const struct rollout *r,
 	uint32_t wanted = 0;
 
 	invariants_before(inv, r, fleet);
-	if (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
+	if (r->phase != ROLLOUT_IDLE && r->phase != ROLLOUT_PAUSED)
 		return check_fails(&c, "rest: %s for ever",
 		    rollout_phase_name(r->phase));
 	for (uint32_t i = 0; i < policy->workers; i++) {
@@ -385,6 +501,8 @@ invariants_at_rest(struct invariants *inv, const struct rollout *r,
 			return check_fails(&c, "rest: slot %" PRIu32
 			    " is not filled", i);
 	}
+	if (r->phase == ROLLOUT_PAUSED)
+		wanted += paused_candidates(&c);
 	if (check_count(fleet).live != wanted)
 		return check_fails(&c, "rest: %" PRIu32 " live workers for"
 		    " %" PRIu32 " places", check_count(fleet).live, wanted);

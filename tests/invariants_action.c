@@ -14,11 +14,13 @@ static bool
 check_start_candidate(struct check *c, uint32_t slot)
 {
 	const struct slot *s = &c->fleet->slots[slot];
+	bool stands = c->rollout->phase == ROLLOUT_PAUSED &&
+	    c->rollout->pause == PAUSE_FAULT && !check_is_beside(c);
 
 	if (!check_has_two_releases(c))
 		return check_fails(c, "candidate-start: the rollout is %s",
 		    rollout_phase_name(c->rollout->phase));
-	if (!s->handed_over && (c->rollout->phase == ROLLOUT_PAUSED ||
+	if (!s->handed_over && !check_is_in_charge(c) && (stands ||
 	    slot >= check_asked_by(c, c->rollout->step)))
 		return check_fails(c, "candidate-start: slot %" PRIu32
 		    " is not to change yet", slot);
@@ -26,7 +28,8 @@ check_start_candidate(struct check *c, uint32_t slot)
 		return check_fails(c, "candidate-start: %d releases drain already",
 		    DRAINING_RELEASES_MAX);
 	for (uint32_t i = 0; i < c->policy->workers; i++)
-		if (!c->fleet->slots[i].handed_over && check_is_owed(c, i))
+		if (!c->fleet->slots[i].handed_over &&
+		    !check_is_in_charge(c) && check_is_owed(c, i))
 			return check_fails(c, "stable-first: slot %" PRIu32
 			    " lacks its own release", i);
 	return true;
@@ -82,7 +85,7 @@ check_start(struct check *c, const struct action *a)
 	if (a->revision == r->candidate &&
 	    !check_start_candidate(c, a->id.slot))
 		return false;
-	if (a->revision == r->stable &&
+	if (a->revision == r->stable && r->phase != ROLLOUT_KEEP &&
 	    check_revision_in_charge(c, a->id.slot) != r->stable)
 		return check_fails(c, "own-release: slot %" PRIu32 " was handed over,"
 		    " but stable is started in it", a->id.slot);
@@ -93,6 +96,34 @@ check_start(struct check *c, const struct action *a)
 	if (w->id.incarnation != a->id.incarnation)
 		return check_fails(c, "incarnation: %" PRIu32 " after %" PRIu32,
 		    a->id.incarnation, w->id.incarnation - 1);
+	return true;
+}
+
+static bool
+check_unwanted_candidate(struct check *c, const struct worker *w)
+{
+	const struct rollout *r = c->rollout;
+	bool stands = r->phase == ROLLOUT_PAUSED &&
+	    r->pause == PAUSE_FAULT && !check_is_beside(c);
+
+	if (r->phase == ROLLOUT_ROLLBACK)
+		return true;
+	if (!check_is_in_charge(c) && !c->fleet->slots[w->id.slot].handed_over &&
+	    (stands || w->id.slot >= check_asked_by(c, r->step)))
+		return true;
+	return check_fails(c, "drain: a candidate that is wanted");
+}
+
+/* Where old and new workers share a queue the old one goes as it hands over. */
+static bool
+check_shared_hand_over(struct check *c, const struct worker *candidate)
+{
+	if (candidate == NULL && check_count(c->fleet).live < check_ceiling(c))
+		return check_fails(c, "hand-over: a slot has no candidate, "
+		    "though there is room");
+	if (candidate == NULL && c->crowded)
+		return check_fails(c, "hand-over: a slot can have no"
+		    " candidate, too many releases drain");
 	return true;
 }
 
@@ -108,24 +139,20 @@ check_unwanted(struct check *c, const struct worker *w)
 	    (w->revision != r->stable && w->revision != r->candidate))
 		return true;
 	if (w->revision == r->candidate)
-		return r->phase == ROLLOUT_ROLLBACK ||
-		    (r->phase == ROLLOUT_PAUSED &&
-		    !c->fleet->slots[w->id.slot].handed_over) ||
-		    check_fails(c, "drain: a candidate that is wanted");
+		return check_unwanted_candidate(c, w);
 
 	left = &c->fleet_left->slots[w->id.slot];
 	if (!check_has_two_releases(c) || (!left->handed_over &&
 	    c->left->phase != ROLLOUT_IDLE))
 		return check_fails(c, "drain: slot %" PRIu32 " is stable's",
 		    w->id.slot);
+	if (c->rollout->phase == ROLLOUT_RETIRE)
+		return true;
 	candidate = check_live_in(c->fleet, w->id.slot, r->candidate);
-	if (candidate == NULL && check_count(c->fleet).live < check_ceiling(c))
-		return check_fails(c, "hand-over: slot %" PRIu32 " has no candidate,"
-		    " though there is room", w->id.slot);
-	if (candidate == NULL && c->crowded)
-		return check_fails(c, "hand-over: slot %" PRIu32 " can have no"
-		    " candidate, too many releases drain", w->id.slot);
-	if (candidate != NULL && !check_is_available(c, candidate))
+	if (!r->course.split && !check_shared_hand_over(c, candidate))
+		return false;
+	if (candidate != NULL && !r->course.split &&
+	    !check_is_available(c, candidate))
 		return check_fails(c, "hand-over: slot %" PRIu32 "'s candidate is not"
 		    " ready for min_ready", w->id.slot);
 	return true;
@@ -189,12 +216,23 @@ take_backoff(struct check *c, const struct worker *w)
 static bool
 check_blame(struct check *c, const struct worker *w)
 {
-	if (c->left->phase != ROLLOUT_CLIMB ||
+	if (!rollout_is_judged(c->left) ||
 	    w->revision != c->left->candidate ||
 	    w->started_ms < c->left->started_ms)
 		return true;
 	return check_fails(c, "fault: a candidate failed, but the rollout goes"
 	    " on");
+}
+
+static uint32_t
+count_ready(const struct check *c)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		count += check_counts(c, &c->fleet->workers[i]) &&
+		    c->fleet->workers[i].state == WORKER_READY;
+	return count;
 }
 
 static bool
@@ -208,15 +246,18 @@ check_drain(struct check *c, const struct action *a)
 		    a->id.incarnation);
 	if (!check_drain_cause(c, a, w))
 		return false;
-	was_ready = w->state == WORKER_READY;
+	was_ready = w->state == WORKER_READY && check_counts(c, w);
 	was_available = check_is_available(c, w);
+	if (a->ending != ENDING_WATCHDOG && a->ending != ENDING_NOT_READY &&
+	    !check_leave(c, w))
+		return false;
 	w->ending = (uint8_t)a->ending;
 	worker_step(w, WORKER_EVENT_DRAIN, c->policy, c->now_ms);
 	if (a->ending == ENDING_WATCHDOG || a->ending == ENDING_NOT_READY)
 		return check_blame(c, w) && take_backoff(c, w);
 	if (!was_ready)
 		return true;
-	if (check_count(c->fleet).ready < check_floor(c) ||
+	if (count_ready(c) < check_floor(c) ||
 	    (was_available && check_count_available(c) < check_floor(c)))
 		return check_fails(c, "floor: drained to fewer than %" PRIu32
 		    " ready workers", check_floor(c));
@@ -248,118 +289,6 @@ check_ready(struct check *c, const struct action *a)
 	return true;
 }
 
-static bool
-check_step(struct check *c, const struct action *a)
-{
-	struct rollout *r = c->rollout;
-	uint32_t asked = check_asked_by(c, r->step), have = 0;
-
-	if (r->phase != ROLLOUT_CLIMB || a->step != r->step + 1)
-		return check_fails(c, "step: %" PRIu32 " after %" PRIu32, a->step,
-		    r->step);
-	for (uint32_t i = 0; i < c->policy->workers; i++)
-		have += check_is_available(c, check_live_in(c->fleet, i, r->candidate));
-	if (have < asked)
-		return check_fails(c, "step: passed with %" PRIu32 " of %" PRIu32
-		    " ready", have, asked);
-	r->step = a->step;
-	return true;
-}
-
-static bool
-check_turn(struct check *c, const struct action *a)
-{
-	struct rollout *r = c->rollout;
-	bool pause = a->type == ACTION_PAUSE;
-
-	if (!check_has_two_releases(c) || (pause && r->phase != ROLLOUT_CLIMB))
-		return check_fails(c, "phase: %s from %s", pause ? "paused" :
-		    "taken back", rollout_phase_name(r->phase));
-	if (a->fault == FAULT_NONE)
-		return check_fails(c, "phase: %s without a fault", pause ? "paused" :
-		    "taken back");
-	if (pause && (r->recall != FAULT_NONE ||
-	    c->policy->on_failure != ON_FAILURE_PAUSE))
-		return check_fails(c, "phase: paused, but on_failure is rollback");
-	r->phase = pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK;
-	r->progress_ms = c->now_ms;
-	return true;
-}
-
-static bool
-check_complete(struct check *c)
-{
-	const struct rollout *r = c->rollout;
-
-	if (r->phase != ROLLOUT_CLIMB)
-		return check_fails(c, "finish: complete while %s",
-		    rollout_phase_name(r->phase));
-	if (check_asked_by(c, r->step) < c->policy->workers)
-		return check_fails(c, "finish: complete before the last step");
-	for (uint32_t i = 0; i < c->policy->workers; i++)
-		if (!check_is_available(c, check_live_in(c->fleet, i, r->candidate)))
-			return check_fails(c, "finish: complete, but slot %" PRIu32
-			    " has no ready candidate", i);
-	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
-		if (worker_is_live(&c->fleet->workers[i]) &&
-		    c->fleet->workers[i].revision == r->stable)
-			return check_fails(c, "finish: complete, but a worker of"
-			    " stable is live");
-	return true;
-}
-
-static bool
-check_back(struct check *c)
-{
-	const struct rollout *r = c->rollout;
-	const struct worker *w;
-
-	if (r->phase != ROLLOUT_ROLLBACK)
-		return check_fails(c, "finish: back while %s",
-		    rollout_phase_name(r->phase));
-	if (c->now_ms - c->left->progress_ms >= c->policy->progress_deadline_ms)
-		return true;
-	for (uint32_t i = 0; i < c->policy->workers; i++) {
-		w = check_live_in(c->fleet, i, r->stable);
-		if (r->stable != 0 && !c->fleet->slots[i].stable.finished &&
-		    (w == NULL || w->state != WORKER_READY))
-			return check_fails(c, "finish: back, but slot %" PRIu32
-			    " has no ready worker of stable", i);
-	}
-	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
-		if (worker_is_live(&c->fleet->workers[i]) &&
-		    c->fleet->workers[i].revision == r->candidate)
-			return check_fails(c, "finish: back, but a candidate is live");
-	return true;
-}
-
-static bool
-check_finish(struct check *c, const struct action *a)
-{
-	struct rollout *r = c->rollout;
-	bool complete = a->verdict == VERDICT_COMPLETE;
-
-	if (a->verdict == VERDICT_NONE ||
-	    (a->verdict == VERDICT_SUPERSEDED) !=
-	    (!complete && r->recall == FAULT_SUPERSEDED))
-		return check_fails(c, "finish: verdict %s",
-		    rollout_verdict_name(a->verdict));
-	if (!(complete ? check_complete(c) : check_back(c)))
-		return false;
-	for (uint32_t i = 0; i < c->fleet->slot_capacity; i++) {
-		struct slot *slot = &c->fleet->slots[i];
-
-		if (complete)
-			slot->stable = slot->candidate;
-		slot->handed_over = false;
-	}
-	if (complete)
-		r->stable = r->candidate;
-	r->candidate = 0;
-	r->phase = ROLLOUT_IDLE;
-	return true;
-}
-
 bool
 check_action(struct check *c, const struct action *a)
 {
@@ -374,8 +303,15 @@ check_action(struct check *c, const struct action *a)
 		return check_ready(c, a);
 	case ACTION_STEP:
 		return check_step(c, a);
-	case ACTION_ROLLBACK:
+	case ACTION_STEER:
+		return check_steer(c, a);
+	case ACTION_KEEP:
+	case ACTION_RETIRE:
+		return check_take_charge(c, a);
 	case ACTION_PAUSE:
+		return a->pause == PAUSE_FAULT ? check_turn(c, a) :
+		    check_pause_at_step(c, a);
+	case ACTION_ROLLBACK:
 		return check_turn(c, a);
 	case ACTION_FINISH:
 		return check_finish(c, a);

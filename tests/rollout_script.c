@@ -18,6 +18,8 @@ enum { SLOTS_MAX = 8, RECORDS_MAX = 24, TICKS_MAX = 64 };
 
 struct stage {
 	struct policy policy;
+	struct course course;
+	bool prepares;
 	struct rollout rollout;
 	struct fleet fleet;
 	struct slot slots[SLOTS_MAX];
@@ -45,6 +47,12 @@ static const char *const faults[FAULT_COUNT] = {
 	[FAULT_WATCHDOG] = "silent",
 	[FAULT_SPAWN] = "broken",
 	[FAULT_PROGRESS] = "progress",
+	[FAULT_PROBE] = "unhealthy",
+	[FAULT_ANALYSIS] = "bad",
+	[FAULT_QUEUE] = "queue",
+	[FAULT_MEMORY] = "memory",
+	[FAULT_HOOK] = "hook",
+	[FAULT_STEER] = "steer",
 	[FAULT_OPERATOR] = "operator",
 	[FAULT_SUPERSEDED] = "superseded",
 };
@@ -57,6 +65,7 @@ script_policy(uint32_t workers, uint32_t surge, uint32_t unavailable)
 		.ready_timeout_ms = 100, .drain_timeout_ms = 50,
 		.progress_deadline_ms = 1000,
 		.backoff_min_ms = 10, .backoff_max_ms = 40,
+		.quiet_ms = 20, .quiet_max_ms = 60, .leave_max_ms = 30,
 	};
 }
 
@@ -90,6 +99,14 @@ print_action(char *text, size_t size, const struct action *a)
 		snprintf(text, size, "alive %u.%u", a->id.slot,
 		    a->id.incarnation);
 		return;
+	case ACTION_STEER:
+		snprintf(text, size, "weight %u", a->weight_permille);
+		return;
+	case ACTION_KEEP:
+	case ACTION_RETIRE:
+		snprintf(text, size, a->type == ACTION_KEEP ? "keep" :
+		    "retire");
+		return;
 	case ACTION_STEP:
 		snprintf(text, size, "step %u", a->step);
 		return;
@@ -97,7 +114,10 @@ print_action(char *text, size_t size, const struct action *a)
 		print_fault(text, size, "back", a);
 		return;
 	case ACTION_PAUSE:
-		print_fault(text, size, "pause", a);
+		if (a->pause == PAUSE_STEP)
+			snprintf(text, size, "pause");
+		else
+			print_fault(text, size, "pause", a);
 		return;
 	case ACTION_FINISH:
 		print_fault(text, size, rollout_verdict_name(a->verdict), a);
@@ -138,12 +158,45 @@ tick_until_done(struct stage *s)
 }
 
 static void
+begin(struct stage *s, uint32_t revision)
+{
+	rollout_begin(&s->rollout, &s->fleet, revision, &s->course, s->now_ms);
+	if (!s->prepares)
+		rollout_prepared(&s->rollout, s->now_ms);
+}
+
+static void
 happen_to_rollout(struct stage *s, const char *word, uint32_t number)
 {
 	if (strcmp(word, "start") == 0)
 		s->rollout.stable = number;
 	else if (strcmp(word, "begin") == 0)
-		rollout_begin(&s->rollout, &s->fleet, number, s->now_ms);
+		begin(s, number);
+	else if (strcmp(word, "prepared") == 0)
+		rollout_prepared(&s->rollout, s->now_ms);
+	else if (strcmp(word, "probed") == 0)
+		rollout_probed(&s->rollout, s->now_ms);
+	else if (strcmp(word, "good") == 0)
+		rollout_analysed(&s->rollout, s->now_ms);
+	else if (strcmp(word, "inconclusive") == 0)
+		assert_true(rollout_inconclusive(&s->rollout, s->now_ms));
+	else if (strcmp(word, "bad") == 0)
+		rollout_fail(&s->rollout, FAULT_ANALYSIS);
+	else if (strcmp(word, "unhealthy") == 0)
+		rollout_fail(&s->rollout, FAULT_PROBE);
+	else if (strcmp(word, "hook-failed") == 0)
+		rollout_fail(&s->rollout, FAULT_HOOK);
+	else if (strcmp(word, "busy") == 0)
+		rollout_busy(&s->rollout, s->now_ms);
+	else if (strcmp(word, "refused") == 0)
+		rollout_not_steered(&s->rollout, s->rollout.stable, number,
+		    s->now_ms + 1000);
+	else if (strcmp(word, "pause") == 0)
+		assert_true(rollout_pause(&s->rollout, s->now_ms));
+	else if (strcmp(word, "resume") == 0)
+		assert_true(rollout_resume(&s->rollout, s->now_ms));
+	else if (strcmp(word, "promote") == 0)
+		assert_true(rollout_promote(&s->rollout, s->now_ms));
 	else if (strcmp(word, "recall") == 0)
 		rollout_recall(&s->rollout, FAULT_OPERATOR);
 	else if (strcmp(word, "supersede") == 0)
@@ -192,12 +245,12 @@ happen(struct stage *s, const char *event)
 	uint32_t number = 0;
 	char word[16];
 
-	if (sscanf(event, "%15[a-z] %u.%u", word, &id.slot,
+	if (sscanf(event, "%15[a-z-] %u.%u", word, &id.slot,
 	    &id.incarnation) == 3) {
 		happen_to_worker(s, word, id);
 		return;
 	}
-	if (sscanf(event, "%15[a-z] %u", word, &number) < 1)
+	if (sscanf(event, "%15[a-z-] %u", word, &number) < 1)
 		fail_msg("a script says `%s'", event);
 	happen_to_rollout(s, word, number);
 }
@@ -205,7 +258,17 @@ happen(struct stage *s, const char *event)
 void
 script_play(const struct policy *policy, const struct turn *turns)
 {
-	struct stage s = { .policy = *policy, .now_ms = 1000000 };
+	static const struct course rolling = { .strategy = STRATEGY_ROLLING };
+
+	script_play_course(policy, &rolling, false, turns);
+}
+
+void
+script_play_course(const struct policy *policy, const struct course *course,
+    bool prepares, const struct turn *turns)
+{
+	struct stage s = { .policy = *policy, .course = *course,
+		.prepares = prepares, .now_ms = 1000000 };
 	const char *next;
 
 	s.fleet = (struct fleet){

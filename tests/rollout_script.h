@@ -12,11 +12,17 @@
  *             pet W                                  a sign of life
  *             exit W, clean W                        W fails, or ends well
  *             refused W, broken W    W gets no process, or cannot be executed
- *             recall, supersede, workers N
+ *             recall, supersede, pause, resume, promote, workers N
+ *             prepared, hook-failed          before_rollout has ended
+ *             probed, unhealthy              a probe passed, or it failed
+ *             good, bad, inconclusive        the analysis
+ *             busy                           a queue that is to get empty is not
+ *             refused N                      the weight stays what it was, N
  *             wait MS        time passes, with a turn at its end
  *             and, separated by `; `, several in one turn
  *   actions   start W/R, drain W WHY, kill W, step N, back (FAULT) [W],
- *             pause (FAULT) [W], VERDICT (FAULT) [W], separated by `, `
+ *             pause [(FAULT) [W]], weight PERMILLE, keep, retire,
+ *             VERDICT (FAULT) [W], separated by `, `
  */
 #ifndef SUPD_TESTS_ROLLOUT_SCRIPT_H
 #define SUPD_TESTS_ROLLOUT_SCRIPT_H
@@ -28,11 +34,17 @@ struct turn {
 	const char *actions;
 };
 
-/* A policy with round numbers: ready 100, drain 50, progress 1000 ms. */
+/* A policy with round numbers: ready 100, drain 50, progress 1000, quiet 20 to
+ * 60, leave 30 ms. */
 struct policy script_policy(uint32_t workers, uint32_t surge,
     uint32_t unavailable);
 
 /* Plays the turns until one without an event; fails the test that called it. */
 void script_play(const struct policy *, const struct turn *);
+
+/* The same for another course than rolling; `prepares`: `begin` does not say
+ * `prepared`, too. */
+void script_play_course(const struct policy *, const struct course *,
+    bool prepares, const struct turn *);
 
 #endif

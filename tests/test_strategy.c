@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+static const struct course rolling = { .strategy = STRATEGY_ROLLING };
+
 static void
 rolling_goes_up_by_what_may_be_on_its_way(void **state)
 {
@@ -37,9 +39,9 @@ rolling_goes_up_by_what_may_be_on_its_way(void **state)
 			.unavailable = rows[i].unavailable,
 		};
 
-		assert_int_equal(strategy_step_count(&p), rows[i].count);
+		assert_int_equal(strategy_step_count(&p, &rolling), rows[i].count);
 		for (uint32_t k = 0; k < rows[i].count; k++)
-			assert_int_equal(strategy_step(&p, k).candidates,
+			assert_int_equal(strategy_step(&p, &rolling, k).candidates,
 			    rows[i].candidates[k]);
 	}
 }
@@ -51,13 +53,13 @@ the_last_step_has_them_all(void **state)
 	for (uint32_t workers = 0; workers < 50; workers++) {
 		for (uint32_t surge = 0; surge < 10; surge++) {
 			struct policy p = { .workers = workers, .surge = surge };
-			uint32_t count = strategy_step_count(&p);
-			struct step last = strategy_step(&p, count - 1);
+			uint32_t count = strategy_step_count(&p, &rolling);
+			struct step last = strategy_step(&p, &rolling, count - 1);
 
 			assert_in_range(count, 1, 50);
 			assert_int_equal(last.candidates, workers);
 			assert_int_equal(last.weight_permille, 1000);
-			assert_int_equal(strategy_step(&p, count).candidates,
+			assert_int_equal(strategy_step(&p, &rolling, count).candidates,
 			    workers);
 		}
 	}
@@ -67,13 +69,14 @@ static void
 a_step_has_its_share_and_its_hold(void **state)
 {
 	struct policy p = { .workers = 3, .surge = 1, .min_ready_ms = 250 };
-	struct step step = strategy_step(&p, 1);
+	struct step step = strategy_step(&p, &rolling, 1);
 
 	(void)state;
 	assert_int_equal(step.candidates, 2);
 	assert_int_equal(step.weight_permille, 666);
-	assert_int_equal(step.hold_ms, 250);
-	assert_int_equal(step.gate, GATE_NONE);
+	assert_int_equal(step.ready_ms, 250);
+	assert_int_equal(step.hold_ms, 0);
+	assert_false(step.pause);
 }
 
 static void
@@ -82,8 +85,8 @@ a_stopped_service_has_one_empty_step(void **state)
 	struct policy p = { .workers = 0, .surge = 1 };
 
 	(void)state;
-	assert_int_equal(strategy_step_count(&p), 1);
-	assert_int_equal(strategy_step(&p, 0).candidates, 0);
+	assert_int_equal(strategy_step_count(&p, &rolling), 1);
+	assert_int_equal(strategy_step(&p, &rolling, 0).candidates, 0);
 }
 
 static void
