@@ -37,9 +37,9 @@ struct command_port {
 
 	uint64_t (*memory_bytes)(void *ctx, pid_t pid);  /* 0: unknown */
 	/* 0 or -errno */
-	int (*queue)(void *ctx, const struct listener *,
-	    uint32_t *ret_length, uint32_t *ret_limit);
-	void (*describe)(void *ctx, const struct listener *,
+	int (*queue)(void *ctx, const struct shard *, uint32_t *ret_length,
+	    uint32_t *ret_limit);
+	void (*describe)(void *ctx, const struct shard *,
 	    const char **ret_name, const char **ret_address, bool *ret_broken);
 	/* What the command names on disk now: 0 and its identity, or -errno. */
 	int (*look)(void *ctx, const struct spec *,

@@ -116,12 +116,12 @@ void engine_shutdown(struct engine *);
 struct service *engine_find(const struct engine *, const char *name);
 
 /*
- * A worker shut this listener down (shutdown(2) on the shared socket), and a
+ * A worker shut this shard down (shutdown(2) on the shared socket), and a
  * new socket stands at its address: the workers that have the dead one are
  * told to stop and are replaced at once, each by its own release; connections
  * wait in the new queue meanwhile.  `name` is the listener's.
  */
-void engine_repair(struct engine *, const struct listener *, const char *name);
+void engine_repair(struct engine *, const struct shard *, const char *name);
 
 /*
  * Requests.  Each returns 0, or -1 and a sentence in ret_text

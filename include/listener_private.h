@@ -57,10 +57,10 @@ int listener_path_set(const struct listener_spec *, const struct path_node *);
 /* Unlinks the path if it is still this node. */
 void listener_path_remove(const char *path, const struct path_node *);
 
-/* Watches `fd`, which is to become the listener's.  0 or -errno. */
-int listener_watch_add(struct listener *, int fd);
+/* Watches `fd`, which is to become the shard's.  0 or -errno. */
+int listener_watch_add(struct shard *, int fd);
 
 /* Before the fd is closed: its entry would outlive it, see there. */
-void listener_watch_remove(struct listener *);
+void listener_watch_remove(struct shard *);
 
 #endif

@@ -32,7 +32,7 @@ struct credentials {
 	bool change;            /* false: run as supd runs */
 };
 
-struct listener;                /* listener.h; opaque at this level */
+struct shard;                   /* listener.h; opaque at this level */
 
 struct release {
 	uint32_t revision;
@@ -49,8 +49,8 @@ struct release {
 	char **environment;     /* complete but for the worker's own; NULL ends */
 	struct credentials credentials;
 	uint64_t fingerprint;   /* of identity and all that a release is made of */
-	struct listener *listeners[LISTENERS_MAX];      /* a reference each, in */
-	uint32_t listener_count;                        /* the spec's order */
+	struct shard *shards[LISTENERS_MAX];    /* one of each listener, in the */
+	uint32_t shard_count;                   /* spec's order; a reference */
 };
 
 bool identity_equal(const struct identity *, const struct identity *);

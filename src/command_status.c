@@ -163,14 +163,14 @@ listener_list(struct call *call, struct service *s)
 	const struct release *r = service_stable(s);
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; r != NULL && i < r->listener_count; i++) {
+	for (uint32_t i = 0; r != NULL && i < r->shard_count; i++) {
 		const char *name, *address;
 		uint32_t length, limit;
 		bool broken, known;
 
-		port->describe(port->ctx, r->listeners[i], &name, &address,
+		port->describe(port->ctx, r->shards[i], &name, &address,
 		    &broken);
-		known = port->queue(port->ctx, r->listeners[i], &length,
+		known = port->queue(port->ctx, r->shards[i], &length,
 		    &limit) == 0;
 		(void)json_array_append_new(list, json_pack(
 		    "{s:s, s:o, s:o, s:o, s:b}", "name", name,

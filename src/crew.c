@@ -285,15 +285,16 @@ execute(struct member *m, const struct start *start, char *ret_text)
 	struct process process;
 	struct launch launch = {
 		.release = r, .id = start->id, .listener_fds = fds,
-		.listener_count = r->listener_count,
+		.listener_count = r->shard_count,
 		.listener_names = names, .notify_path = path,
 	};
 	size_t used = 0;
 
-	for (uint32_t i = 0; i < r->listener_count; i++) {
-		fds[i] = r->listeners[i]->fd;
+	for (uint32_t i = 0; i < r->shard_count; i++) {
+		fds[i] = r->shards[i]->fd;
 		used += (size_t)snprintf(names + used, sizeof(names) - used,
-		    "%s%s", i == 0 ? "" : ":", r->listeners[i]->spec->name);
+		    "%s%s", i == 0 ? "" : ":",
+		    r->shards[i]->listener->spec->name);
 	}
 	error = open_ears(m, r, path, sizeof(path), &write_fd);
 	if (error < 0) {

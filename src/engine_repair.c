@@ -1,5 +1,5 @@
 /*
- * A worker has called shutdown() on a listener that all share: the kernel
+ * A worker has called shutdown() on a shard that all share: the kernel
  * takes no more connections on that socket for anybody, and only a new socket
  * helps.  Who did it leaves no trace, but it is nearly always a worker that was
  * just told to stop, or has just ended.
@@ -13,19 +13,19 @@
 #define SUSPECT_MS UINT64_C(1000)
 
 static bool
-uses(struct service *s, uint32_t revision, const struct listener *l)
+uses(struct service *s, uint32_t revision, const struct shard *shard)
 {
 	const struct release *release = service_release(s, revision);
 
-	for (uint32_t i = 0; release != NULL && i < release->listener_count; i++)
-		if (release->listeners[i] == l)
+	for (uint32_t i = 0; release != NULL && i < release->shard_count; i++)
+		if (release->shards[i] == shard)
 			return true;
 	return false;
 }
 
 /* The worker that was told to stop last, or ended last; NULL: no suspicion. */
 static const struct worker *
-suspect(struct service *s, const struct listener *l, uint64_t now_ms)
+suspect(struct service *s, const struct shard *shard, uint64_t now_ms)
 {
 	const struct worker *last = NULL;
 
@@ -33,7 +33,7 @@ suspect(struct service *s, const struct listener *l, uint64_t now_ms)
 		const struct worker *w = &s->fleet.workers[i];
 
 		if ((w->state == WORKER_DRAINING ||
-		    w->state == WORKER_STOPPING) && uses(s, w->revision, l) &&
+		    w->state == WORKER_STOPPING) && uses(s, w->revision, shard) &&
 		    (last == NULL || w->since_ms > last->since_ms))
 			last = w;
 	}
@@ -44,10 +44,10 @@ suspect(struct service *s, const struct listener *l, uint64_t now_ms)
 }
 
 static void
-accuse(struct engine *engine, struct service *s, const struct listener *l,
+accuse(struct engine *engine, struct service *s, const struct shard *shard,
     const char *name, uint64_t now_ms)
 {
-	const struct worker *w = suspect(s, l, now_ms);
+	const struct worker *w = suspect(s, shard, now_ms);
 	char who[160] = "one of its workers (none was just told to stop)";
 	char text[128];
 
@@ -65,7 +65,7 @@ accuse(struct engine *engine, struct service *s, const struct listener *l,
 
 static bool
 restart_workers(struct engine *engine, struct service *s,
-    const struct listener *l, bool just_look)
+    const struct shard *shard, bool just_look)
 {
 	const struct world *world = engine->world;
 	uint64_t now_ms = world->now_ms(world->ctx);
@@ -75,7 +75,7 @@ restart_workers(struct engine *engine, struct service *s,
 		struct worker *w = &s->fleet.workers[i];
 		void *process = s->mates[i].process;
 
-		if (w->state == WORKER_GONE || !uses(s, w->revision, l))
+		if (w->state == WORKER_GONE || !uses(s, w->revision, shard))
 			continue;
 		any = true;
 		if (just_look || !worker_is_live(w))
@@ -90,7 +90,7 @@ restart_workers(struct engine *engine, struct service *s,
 }
 
 void
-engine_repair(struct engine *engine, const struct listener *l,
+engine_repair(struct engine *engine, const struct shard *shard,
     const char *name)
 {
 	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
@@ -98,9 +98,9 @@ engine_repair(struct engine *engine, const struct listener *l,
 	for (uint32_t i = 0; i < engine->service_count; i++) {
 		struct service *s = engine->services[i];
 
-		if (!restart_workers(engine, s, l, true))
+		if (!restart_workers(engine, s, shard, true))
 			continue;
-		accuse(engine, s, l, name, now_ms);
-		(void)restart_workers(engine, s, l, false);
+		accuse(engine, s, shard, name, now_ms);
+		(void)restart_workers(engine, s, shard, false);
 	}
 }

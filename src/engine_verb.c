@@ -85,7 +85,7 @@ engine_undo(struct engine *engine, struct service *s,
 		    s->rollout.stable);
 		return -1;
 	}
-	if (target->release->listener_count == 0 &&
+	if (target->release->shard_count == 0 &&
 	    world->bind(world->ctx, target->release, why) < 0) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX,
 		    "%s: %.400s; nothing was changed", s->name, why);

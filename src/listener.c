@@ -1,5 +1,6 @@
 /*
- * The listeners that are open, from the first user to the last.
+ * The listeners that are open, and their shards, from the first user to the
+ * last.
  *
  * Owns the list of them, their sockets and their copies of the configuration;
  * how an address becomes a socket is in listener_address.c and
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "fd.h"
 #include "listener_private.h"
@@ -60,16 +62,20 @@ owners_equal(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Another listener whose socket serves this address already. */
-static const struct listener *
+/* A shard of another listener whose socket serves this address already. */
+static const struct shard *
 find_twin(const struct listener *listener)
 {
 	const struct listener *l;
 
 	for (l = listeners; l != NULL; l = l->next) {
-		if (l != listener && !l->broken &&
-		    listener_address_same(l->spec, listener->spec))
-			return l;
+		if (l == listener ||
+		    !listener_address_same(l->spec, listener->spec))
+			continue;
+		for (uint32_t i = 0; i < l->shard_count; i++) {
+			if (!l->shards[i]->broken)
+				return l->shards[i];
+		}
 	}
 	return NULL;
 }
@@ -130,72 +136,81 @@ set_backlog(int fd, const struct listener_spec *spec)
 }
 
 static int
-apply_changes(const struct listener *l, const struct listener_spec *to)
+apply_to_path(const struct listener *l, const struct listener_spec *to)
 {
 	const struct listener_spec *from = l->spec;
 	struct path_node node = node_of(l);
+
+	if (to->address.family != ADDRESS_UNIX || (from->mode == to->mode &&
+	    owners_equal(from->owner, to->owner)))
+		return 0;
+	return listener_path_set(to, &node);
+}
+
+static int
+apply_to_shard(const struct shard *shard, const struct listener_spec *to)
+{
+	const struct listener_spec *from = shard->listener->spec;
 	int result;
 
-	if (to->address.family == ADDRESS_UNIX && (from->mode != to->mode ||
-	    !owners_equal(from->owner, to->owner))) {
-		result = listener_path_set(to, &node);
-		if (result != 0)
-			return result;
-	}
 	if (from->nonblocking != to->nonblocking) {
-		result = set_nonblocking(l->fd, to->nonblocking);
+		result = set_nonblocking(shard->fd, to->nonblocking);
 		if (result != 0)
 			return result;
 	}
 	/* Not to revive one that is to be replaced. */
-	if (l->broken || from->backlog == to->backlog)
+	if (shard->broken || from->backlog == to->backlog)
 		return 0;
-	return set_backlog(l->fd, to);
+	return set_backlog(shard->fd, to);
 }
 
 /* The twin's socket once more, as this listener wants it. */
 static int
-share(const struct listener *twin, const struct listener *listener,
+share(const struct shard *twin, const struct listener_spec *spec,
     char *ret_text)
 {
 	int fd, result;
 
 	fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, FD_SOURCE);
-	result = fd < 0 ? -errno : apply_changes(twin, listener->spec);
+	result = fd < 0 ? -errno : apply_to_path(twin->listener, spec);
+	if (result == 0)
+		result = apply_to_shard(twin, spec);
 	if (result == 0)
 		return fd;
 	fd_close(fd);
-	listener_say(ret_text, listener->spec, "cannot share the socket of"
-	    " listener '%s': %s", twin->spec->name, strerror(-result));
+	listener_say(ret_text, spec, "cannot share the socket of listener "
+	    "'%s': %s", twin->listener->spec->name, strerror(-result));
 	return result;
 }
 
 /* What the kernel granted, or the wish where it does not tell. */
 static uint32_t
-read_backlog(const struct listener *listener)
+read_backlog(const struct shard *shard)
 {
-	struct listener_queue queue;
+	struct shard_queue queue;
 
-	if (listener_queue(listener, &queue) != 0)
-		return listener->spec->backlog;
+	if (shard_queue(shard, &queue) != 0)
+		return shard->listener->spec->backlog;
 	return queue.limit;
 }
 
 /*
- * Gives the listener a socket that listens and is watched.  The fd that it
- * had before is left to the caller.
+ * Gives the shard a socket that listens and is watched.  The fd that it had
+ * before is left to the caller.
  */
 static int
-acquire(struct listener *listener, char *ret_text)
+acquire(struct shard *shard, char *ret_text)
 {
+	struct listener *listener = shard->listener;
 	const struct listener_spec *spec = listener->spec;
-	const struct listener *twin = find_twin(listener);
+	const struct shard *twin = find_twin(listener);
 	struct path_node node = { 0, 0 };
+	struct stat status;
 	int fd, result;
 
 	if (twin != NULL) {
-		node = node_of(twin);
-		fd = share(twin, listener, ret_text);
+		node = node_of(twin->listener);
+		fd = share(twin, spec, ret_text);
 	} else if (spec->address.family == ADDRESS_UNIX) {
 		fd = listener_path_bind(spec, &node, ret_text);
 	} else {
@@ -204,9 +219,9 @@ acquire(struct listener *listener, char *ret_text)
 	if (fd < 0)
 		return fd;
 	fd = fd_to_source(fd);
-	result = set_backlog(fd, spec);
+	result = fstat(fd, &status) == 0 ? set_backlog(fd, spec) : -errno;
 	if (result == 0)
-		result = listener_watch_add(listener, fd);
+		result = listener_watch_add(shard, fd);
 	if (result != 0) {
 		listener_say(ret_text, spec, "cannot listen: %s",
 		    strerror(-result));
@@ -214,85 +229,50 @@ acquire(struct listener *listener, char *ret_text)
 		fd_close(fd);
 		return result;
 	}
-	listener->fd = fd;
+	shard->fd = fd;
+	shard->inode = status.st_ino;
 	listener->path_device = node.device;
 	listener->path_inode = node.inode;
-	listener->backlog_granted = read_backlog(listener);
-	listener->broken = false;
+	shard->backlog_granted = read_backlog(shard);
+	shard->broken = false;
 	return 0;
 }
 
-struct listener *
+static void
+listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	spec_free(listener->spec);
+	free(listener);
+}
+
+struct shard *
 listener_open(const struct listener_spec *spec, char *ret_text)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
+	struct shard *shard = calloc(1, sizeof(*shard));
 
 	assert(spec->address_text != NULL);
 	if (listener != NULL)
 		listener->spec = spec_copy(spec);
-	if (listener == NULL || listener->spec == NULL) {
+	if (listener == NULL || shard == NULL || listener->spec == NULL) {
 		listener_say(ret_text, spec, "%s", strerror(ENOMEM));
-		free(listener);
+		listener_free(listener);
+		free(shard);
 		return NULL;
 	}
-	listener->fd = -1;
-	if (acquire(listener, ret_text) != 0) {
-		spec_free(listener->spec);
-		free(listener);
+	*shard = (struct shard){ .reference_count = 1, .listener = listener,
+	    .fd = -1 };
+	if (acquire(shard, ret_text) != 0) {
+		listener_free(listener);
+		free(shard);
 		return NULL;
 	}
-	listener->reference_count = 1;
+	listener->shards[listener->shard_count++] = shard;
 	listener->next = listeners;
 	listeners = listener;
-	return listener;
-}
-
-int
-listener_renew(struct listener *listener)
-{
-	char text[REASON_BYTES_MAX];
-	const int off = 0;
-	int old = listener->fd, result;
-
-	assert(listener->broken);
-	result = acquire(listener, text);
-	if (result != 0)
-		return result;
-	/* Else a worker's listen() could revive the old TCP socket, and it
-	 * would take a share of the new one's connections. */
-	(void)setsockopt(old, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
-	fd_close(old);
-	return 0;
-}
-
-struct listener *
-listener_ref(struct listener *listener)
-{
-	assert(listener->reference_count > 0);
-	listener->reference_count++;
-	return listener;
-}
-
-void
-listener_unref(struct listener *listener)
-{
-	struct listener **at = &listeners;
-	struct path_node node;
-
-	if (listener == NULL)
-		return;
-	assert(listener->reference_count > 0);
-	if (--listener->reference_count > 0)
-		return;
-	while (*at != listener)
-		at = &(*at)->next;
-	*at = listener->next;
-	listener_watch_remove(listener);
-	node = node_of(listener);
-	drop_path(listener, &node);
-	fd_close(listener->fd);
-	spec_free(listener->spec);
-	free(listener);
+	return shard;
 }
 
 struct listener *
@@ -314,38 +294,109 @@ listener_first(void)
 	return listeners;
 }
 
-uint32_t
-listener_restore_backlog(struct listener *listener)
-{
-	struct listener_queue queue;
-
-	if (listener->broken || listener_queue(listener, &queue) != 0 ||
-	    queue.limit >= listener->backlog_granted ||
-	    set_backlog(listener->fd, listener->spec) != 0)
-		return 0;
-	/* net.core.somaxconn may be lower by now: not to try for ever. */
-	listener->backlog_granted = read_backlog(listener);
-	return queue.limit > 0 ? queue.limit : 1;
-}
-
 int
 listener_adjust(struct listener *listener, const struct listener_spec *spec)
 {
 	struct listener_spec *copy;
+	uint32_t i;
 	int result;
 
 	assert(listener_address_same(listener->spec, spec));
 	copy = spec_copy(spec);
 	if (copy == NULL)
 		return -ENOMEM;
-	result = apply_changes(listener, copy);
+	result = apply_to_path(listener, copy);
+	for (i = 0; result == 0 && i < listener->shard_count; i++)
+		result = apply_to_shard(listener->shards[i], copy);
 	if (result != 0) {
 		spec_free(copy);
 		return result;
 	}
 	spec_free(listener->spec);
 	listener->spec = copy;
-	if (!listener->broken)
-		listener->backlog_granted = read_backlog(listener);
+	for (i = 0; i < listener->shard_count; i++) {
+		if (!listener->shards[i]->broken)
+			listener->shards[i]->backlog_granted =
+			    read_backlog(listener->shards[i]);
+	}
 	return 0;
+}
+
+struct shard *
+shard_ref(struct shard *shard)
+{
+	assert(shard->reference_count > 0);
+	shard->reference_count++;
+	return shard;
+}
+
+/* Its last shard is about to go. */
+static void
+leave(struct listener *listener)
+{
+	struct listener **at = &listeners;
+	struct path_node node = node_of(listener);
+
+	while (*at != listener)
+		at = &(*at)->next;
+	*at = listener->next;
+	drop_path(listener, &node);
+}
+
+void
+shard_unref(struct shard *shard)
+{
+	struct listener *listener;
+	uint32_t i = 0;
+
+	if (shard == NULL)
+		return;
+	assert(shard->reference_count > 0);
+	if (--shard->reference_count > 0)
+		return;
+	listener = shard->listener;
+	while (listener->shards[i] != shard)
+		i++;
+	listener->shard_count--;
+	memmove(&listener->shards[i], &listener->shards[i + 1],
+	    (listener->shard_count - i) * sizeof(listener->shards[0]));
+	listener_watch_remove(shard);
+	if (listener->shard_count == 0)
+		leave(listener);
+	fd_close(shard->fd);
+	if (listener->shard_count == 0)
+		listener_free(listener);
+	free(shard);
+}
+
+int
+shard_renew(struct shard *shard)
+{
+	char text[REASON_BYTES_MAX];
+	const int off = 0;
+	int old = shard->fd, result;
+
+	assert(shard->broken);
+	result = acquire(shard, text);
+	if (result != 0)
+		return result;
+	/* Else a worker's listen() could revive the old TCP socket, and it
+	 * would take a share of the new one's connections. */
+	(void)setsockopt(old, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
+	fd_close(old);
+	return 0;
+}
+
+uint32_t
+shard_restore_backlog(struct shard *shard)
+{
+	struct shard_queue queue;
+
+	if (shard->broken || shard_queue(shard, &queue) != 0 ||
+	    queue.limit >= shard->backlog_granted ||
+	    set_backlog(shard->fd, shard->listener->spec) != 0)
+		return 0;
+	/* net.core.somaxconn may be lower by now: not to try for ever. */
+	shard->backlog_granted = read_backlog(shard);
+	return queue.limit > 0 ? queue.limit : 1;
 }

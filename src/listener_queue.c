@@ -18,12 +18,11 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "fd.h"
 
 static int
-tcp_queue(int fd, struct listener_queue *ret_queue)
+tcp_queue(int fd, struct shard_queue *ret_queue)
 {
 	struct tcp_info info = { 0 };
 	socklen_t bytes = sizeof(info);
@@ -65,7 +64,7 @@ ask(int netlink_fd, uint32_t inode)
 }
 
 static int
-find_queue(const struct nlmsghdr *header, struct listener_queue *ret_queue)
+find_queue(const struct nlmsghdr *header, struct shard_queue *ret_queue)
 {
 	const struct unix_diag_msg *answer = NLMSG_DATA(header);
 	const struct rtattr *attribute = (const struct rtattr *)(answer + 1);
@@ -86,7 +85,7 @@ find_queue(const struct nlmsghdr *header, struct listener_queue *ret_queue)
 }
 
 static int
-read_answer(int netlink_fd, struct listener_queue *ret_queue)
+read_answer(int netlink_fd, struct shard_queue *ret_queue)
 {
 	union {
 		struct nlmsghdr header;
@@ -111,18 +110,15 @@ read_answer(int netlink_fd, struct listener_queue *ret_queue)
 }
 
 static int
-unix_queue(int fd, struct listener_queue *ret_queue)
+unix_queue(uint64_t inode, struct shard_queue *ret_queue)
 {
-	struct stat status;
 	int netlink_fd, result;
 
-	if (fstat(fd, &status) != 0)
-		return -errno;
 	netlink_fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
 	    NETLINK_SOCK_DIAG);
 	if (netlink_fd < 0)
 		return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
-	result = ask(netlink_fd, (uint32_t)status.st_ino);
+	result = ask(netlink_fd, (uint32_t)inode);
 	if (result == 0)
 		result = read_answer(netlink_fd, ret_queue);
 	fd_close(netlink_fd);
@@ -130,10 +126,9 @@ unix_queue(int fd, struct listener_queue *ret_queue)
 }
 
 int
-listener_queue(const struct listener *listener,
-    struct listener_queue *ret_queue)
+shard_queue(const struct shard *shard, struct shard_queue *ret_queue)
 {
-	if (listener->spec->address.family == ADDRESS_UNIX)
-		return unix_queue(listener->fd, ret_queue);
-	return tcp_queue(listener->fd, ret_queue);
+	if (shard->listener->spec->address.family == ADDRESS_UNIX)
+		return unix_queue(shard->inode, ret_queue);
+	return tcp_queue(shard->fd, ret_queue);
 }

@@ -1,12 +1,12 @@
 /*
- * Noticing a listener that was shut down, and a queue that nobody empties,
+ * Noticing a shard that was shut down, and a queue that nobody empties,
  * without a wake-up per connection.
  *
- * Owns an epoll fd that has every listener that is not broken.  EPOLLRDHUP is
- * always asked for; EPOLLIN only while a listener is armed.  The first
+ * Owns an epoll fd that has every shard that is not broken.  EPOLLRDHUP is
+ * always asked for; EPOLLIN only while a shard is armed.  The first
  * connection after that wakes us once; from then on its queue is sampled by
  * the loop's timer until it is empty, and it is armed again.  So an idle
- * listener costs nothing, and a busy one about a wake-up or two a second.
+ * shard costs nothing, and a busy one about a wake-up or two a second.
  *
  * What shutdown() does to a listening socket (found by trying, Linux 6.18):
  *
@@ -37,67 +37,67 @@
 static int watch_fd = -1;
 
 static void
-set_armed(struct listener *listener, bool armed)
+set_armed(struct shard *shard, bool armed)
 {
 	struct epoll_event event = {
 		.events = EPOLLRDHUP | (armed ? EPOLLIN : 0),
-		.data = { .ptr = listener },
+		.data = { .ptr = shard },
 	};
 	int result;
 
-	result = epoll_ctl(watch_fd, EPOLL_CTL_MOD, listener->fd, &event);
+	result = epoll_ctl(watch_fd, EPOLL_CTL_MOD, shard->fd, &event);
 	assert(result == 0);
-	listener->sampled = !armed;
+	shard->sampled = !armed;
 }
 
 /* A TCP one may have been revived by a worker's listen(). */
 static bool
-is_dead(const struct listener *listener, uint32_t events)
+is_dead(const struct shard *shard, uint32_t events)
 {
 	int accepts = 0;
 	socklen_t bytes = sizeof(accepts);
 
-	if (listener->spec->address.family == ADDRESS_UNIX)
+	if (shard->listener->spec->address.family == ADDRESS_UNIX)
 		return (events & EPOLLRDHUP) != 0;
-	return getsockopt(listener->fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts,
+	return getsockopt(shard->fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts,
 	    &bytes) == 0 && accepts == 0;
 }
 
 /* An error that waits on the socket is reported again and again until it is
  * taken; whether the socket is dead, the kernel tells elsewhere. */
 static void
-take_error(const struct listener *listener)
+take_error(const struct shard *shard)
 {
 	int error;
 	socklen_t bytes = sizeof(error);
 
-	(void)getsockopt(listener->fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
+	(void)getsockopt(shard->fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
 }
 
 static void
-note(struct listener *listener, uint32_t events)
+note(struct shard *shard, uint32_t events)
 {
 	if (events & EPOLLERR)
-		take_error(listener);
+		take_error(shard);
 	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) &&
-	    is_dead(listener, events)) {
-		listener_watch_remove(listener);
-		listener->broken = true;
+	    is_dead(shard, events)) {
+		listener_watch_remove(shard);
+		shard->broken = true;
 	} else if (events & EPOLLIN) {
-		listener->queue_growth_count = 0;
-		listener->queue_last = 0;
-		set_armed(listener, false);
+		shard->queue_growth_count = 0;
+		shard->queue_last = 0;
+		set_armed(shard, false);
 	}
 }
 
 /* Where the kernel does not tell the length, empty or not is still known. */
-static struct listener_queue
-look(const struct listener *listener)
+static struct shard_queue
+look(const struct shard *shard)
 {
-	struct listener_queue queue;
-	struct pollfd readable = { .fd = listener->fd, .events = POLLIN };
+	struct shard_queue queue;
+	struct pollfd readable = { .fd = shard->fd, .events = POLLIN };
 
-	if (listener_queue(listener, &queue) == 0)
+	if (shard_queue(shard, &queue) == 0)
 		return queue;
 	queue.length = poll(&readable, 1, 0) > 0 ? 1 : 0;
 	queue.limit = UINT32_MAX;
@@ -106,26 +106,26 @@ look(const struct listener *listener)
 
 /* True if it has grown for so long that somebody should be told. */
 static bool
-count_growth(struct listener *listener, const struct listener_queue *queue)
+count_growth(struct shard *shard, const struct shard_queue *queue)
 {
-	if (queue->length > listener->queue_last ||
+	if (queue->length > shard->queue_last ||
 	    queue->length >= queue->limit)
-		listener->queue_growth_count++;
+		shard->queue_growth_count++;
 	else
-		listener->queue_growth_count = 0;
-	listener->queue_last = queue->length;
-	if (listener->queue_growth_count < LISTENER_GROWN_SAMPLES)
+		shard->queue_growth_count = 0;
+	shard->queue_last = queue->length;
+	if (shard->queue_growth_count < LISTENER_GROWN_SAMPLES)
 		return false;
-	listener->queue_growth_count = 0;
+	shard->queue_growth_count = 0;
 	return true;
 }
 
 int
-listener_watch_add(struct listener *listener, int fd)
+listener_watch_add(struct shard *shard, int fd)
 {
 	struct epoll_event event = {
 		.events = EPOLLRDHUP | EPOLLIN,
-		.data = { .ptr = listener },
+		.data = { .ptr = shard },
 	};
 	int epoll_fd = listener_watch_fd();
 
@@ -133,20 +133,20 @@ listener_watch_add(struct listener *listener, int fd)
 		return epoll_fd;
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
 		return -errno;
-	listener->sampled = false;
+	shard->sampled = false;
 	return 0;
 }
 
 void
-listener_watch_remove(struct listener *listener)
+listener_watch_remove(struct shard *shard)
 {
 	int result;
 
-	if (listener->broken)
+	if (shard->broken)
 		return;
-	result = epoll_ctl(watch_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+	result = epoll_ctl(watch_fd, EPOLL_CTL_DEL, shard->fd, NULL);
 	assert(result == 0);
-	listener->sampled = false;
+	shard->sampled = false;
 }
 
 int
@@ -175,31 +175,44 @@ listener_watch_read(void)
 	for (i = 0; i < count; i++)
 		note(events[i].data.ptr, events[i].events);
 	for (l = listener_first(); l != NULL; l = l->next) {
-		if (l->sampled)
-			return true;
+		for (uint32_t k = 0; k < l->shard_count; k++) {
+			if (l->shards[k]->sampled)
+				return true;
+		}
 	}
 	return false;
 }
 
+/* True if it is to be looked at again. */
+static bool
+sample(struct shard *shard,
+    void (*grown)(struct shard *, const struct shard_queue *))
+{
+	struct shard_queue queue;
+
+	if (!shard->sampled)
+		return false;
+	queue = look(shard);
+	if (queue.length == 0) {
+		set_armed(shard, true);
+		return false;
+	}
+	if (count_growth(shard, &queue))
+		grown(shard, &queue);
+	return true;
+}
+
 bool
-listener_sample(void (*grown)(struct listener *,
-    const struct listener_queue *))
+listener_sample(void (*grown)(struct shard *, const struct shard_queue *))
 {
 	struct listener *l;
-	struct listener_queue queue;
 	bool left = false;
 
 	for (l = listener_first(); l != NULL; l = l->next) {
-		if (!l->sampled)
-			continue;
-		queue = look(l);
-		if (queue.length == 0) {
-			set_armed(l, true);
-			continue;
+		for (uint32_t k = 0; k < l->shard_count; k++) {
+			if (sample(l->shards[k], grown))
+				left = true;
 		}
-		left = true;
-		if (count_growth(l, &queue))
-			grown(l, &queue);
 	}
 	return left;
 }

@@ -49,11 +49,11 @@ port_memory_bytes(void *ctx, pid_t pid)
 }
 
 static int
-port_queue(void *ctx, const struct listener *l, uint32_t *ret_length,
+port_queue(void *ctx, const struct shard *shard, uint32_t *ret_length,
     uint32_t *ret_limit)
 {
-	struct listener_queue queue;
-	int error = listener_queue(l, &queue);
+	struct shard_queue queue;
+	int error = shard_queue(shard, &queue);
 
 	(void)ctx;
 	if (error < 0)
@@ -64,13 +64,13 @@ port_queue(void *ctx, const struct listener *l, uint32_t *ret_length,
 }
 
 static void
-port_describe(void *ctx, const struct listener *l, const char **ret_name,
+port_describe(void *ctx, const struct shard *shard, const char **ret_name,
     const char **ret_address, bool *ret_broken)
 {
 	(void)ctx;
-	*ret_name = l->spec->name;
-	*ret_address = l->spec->address_text;
-	*ret_broken = l->broken;
+	*ret_name = shard->listener->spec->name;
+	*ret_address = shard->listener->spec->address_text;
+	*ret_broken = shard->broken;
 }
 
 static int

@@ -1,5 +1,5 @@
 /*
- * Listeners in the loop: one that was shut down gets a new socket and its
+ * Listeners in the loop: a shard that was shut down gets a new socket and its
  * workers are restarted; one whose accept queue only grows is reported; a
  * backlog that a worker's own listen() has shrunk is put back.
  */
@@ -16,26 +16,35 @@
 static struct watch watch;
 static struct alarm sample_alarm, renew_alarm;
 
+/* True if it has to be tried again. */
+static bool
+renew(struct live *live, struct shard *shard)
+{
+	const struct listener_spec *spec = shard->listener->spec;
+	int error;
+
+	if (!shard->broken)
+		return false;
+	error = shard_renew(shard);
+	if (error == 0) {
+		engine_repair(&live->engine, shard, spec->name);
+		return false;
+	}
+	log_error("listener %s (%s) was shut down by a worker, and a new "
+	    "socket cannot be made: %s; nobody can connect; trying again",
+	    spec->name, spec->address_text, strerror(-error));
+	return true;
+}
+
 static void
 renew_broken(void *ctx)
 {
 	struct live *live = ctx;
 	bool again = false;
-	int error;
 
 	for (struct listener *l = listener_first(); l != NULL; l = l->next) {
-		if (!l->broken)
-			continue;
-		error = listener_renew(l);
-		if (error == 0) {
-			engine_repair(&live->engine, l, l->spec->name);
-			continue;
-		}
-		again = true;
-		log_error("listener %s (%s) was shut down by a worker, and a "
-		    "new socket cannot be made: %s; nobody can connect; "
-		    "trying again", l->spec->name, l->spec->address_text,
-		    strerror(-error));
+		for (uint32_t i = 0; i < l->shard_count; i++)
+			again = renew(live, l->shards[i]) || again;
 	}
 	if (again)
 		reactor_set_alarm(&renew_alarm, RENEW_RETRY_MS, renew_broken,
@@ -43,25 +52,34 @@ renew_broken(void *ctx)
 }
 
 static void
-report_grown(struct listener *l, const struct listener_queue *queue)
+report_grown(struct shard *shard, const struct shard_queue *queue)
 {
+	const struct listener_spec *spec = shard->listener->spec;
+
 	log_warning("listener %s (%s): %u of %u connections wait to be "
 	    "accepted, and more with every second: are its workers stuck, or "
-	    "too few?", l->spec->name, l->spec->address_text, queue->length,
+	    "too few?", spec->name, spec->address_text, queue->length,
 	    queue->limit);
+}
+
+static void
+restore_backlog(struct shard *shard)
+{
+	uint32_t shrunk = shard->sampled ? shard_restore_backlog(shard) : 0;
+
+	if (shrunk != 0)
+		log_warning("listener %s: a worker's own listen() has shrunk "
+		    "the backlog to %u; it is %u again",
+		    shard->listener->spec->name, shrunk,
+		    shard->backlog_granted);
 }
 
 static void
 sample(void *ctx)
 {
-	uint32_t shrunk;
-
 	for (struct listener *l = listener_first(); l != NULL; l = l->next) {
-		shrunk = l->sampled ? listener_restore_backlog(l) : 0;
-		if (shrunk != 0)
-			log_warning("listener %s: a worker's own listen() has "
-			    "shrunk the backlog to %u; it is %u again",
-			    l->spec->name, shrunk, l->backlog_granted);
+		for (uint32_t i = 0; i < l->shard_count; i++)
+			restore_backlog(l->shards[i]);
 	}
 	if (listener_sample(report_grown))
 		reactor_set_alarm(&sample_alarm, LISTENER_SAMPLE_MS, sample,

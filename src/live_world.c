@@ -65,8 +65,8 @@ world_pin(void *ctx, struct spec *spec, char *ret_text)
 static void
 let_listeners_go(struct release *release)
 {
-	while (release->listener_count > 0)
-		listener_unref(release->listeners[--release->listener_count]);
+	while (release->shard_count > 0)
+		shard_unref(release->shards[--release->shard_count]);
 }
 
 static struct release *
@@ -77,41 +77,44 @@ world_clone(void *ctx, const struct release *release, char *ret_text)
 	(void)ctx;
 	if (clone == NULL)
 		return NULL;
-	clone->listener_count = release->listener_count;
-	for (uint32_t i = 0; i < release->listener_count; i++)
-		clone->listeners[i] = listener_ref(release->listeners[i]);
+	clone->shard_count = release->shard_count;
+	for (uint32_t i = 0; i < release->shard_count; i++)
+		clone->shards[i] = shard_ref(release->shards[i]);
 	return clone;
 }
 
 static void
-check_backlog(const struct listener *l)
+check_backlog(const struct shard *shard)
 {
-	if (l->backlog_granted < l->spec->backlog)
+	const struct listener_spec *spec = shard->listener->spec;
+
+	if (shard->backlog_granted < spec->backlog)
 		log_warning("listener %s: backlog %u was asked for, the kernel "
-		    "granted %u (/proc/sys/net/core/somaxconn)", l->spec->name,
-		    l->spec->backlog, l->backlog_granted);
+		    "granted %u (/proc/sys/net/core/somaxconn)", spec->name,
+		    spec->backlog, shard->backlog_granted);
 }
 
 static int
 world_bind(void *ctx, struct release *release, char *ret_text)
 {
 	const struct spec *spec = release->spec;
-	struct listener *l;
+	const struct listener *l;
+	struct shard *shard;
 
 	(void)ctx;
 	for (size_t i = 0; i < spec->socket_count; i++) {
 		l = listener_find(&spec->sockets[i]);
 		if (l != NULL) {
-			(void)listener_ref(l);
+			shard = shard_ref(l->shards[0]);
 		} else {
-			l = listener_open(&spec->sockets[i], ret_text);
-			if (l == NULL) {
+			shard = listener_open(&spec->sockets[i], ret_text);
+			if (shard == NULL) {
 				let_listeners_go(release);
 				return -1;
 			}
-			check_backlog(l);
+			check_backlog(shard);
 		}
-		release->listeners[release->listener_count++] = l;
+		release->shards[release->shard_count++] = shard;
 	}
 	return 0;
 }
@@ -137,8 +140,8 @@ world_adjust(void *ctx, struct release *release, const struct spec *spec)
 	int error;
 
 	(void)ctx;
-	for (uint32_t i = 0; i < release->listener_count; i++) {
-		struct listener *l = release->listeners[i];
+	for (uint32_t i = 0; i < release->shard_count; i++) {
+		struct listener *l = release->shards[i]->listener;
 
 		error = listener_adjust(l, &spec->sockets[i]);
 		if (error < 0)
@@ -146,7 +149,7 @@ world_adjust(void *ctx, struct release *release, const struct spec *spec)
 			    "settings: %s; it serves on with the old ones",
 			    l->spec->name, strerror(-error));
 		else
-			check_backlog(l);
+			check_backlog(release->shards[i]);
 	}
 }
 

@@ -115,14 +115,14 @@ spec_of(int family)
 	return unix_spec("web", "web.sock");
 }
 
-static inline struct listener *
+static inline struct shard *
 open_or_fail(const struct listener_spec *spec)
 {
-	struct listener *listener = listener_open(spec, text);
+	struct shard *shard = listener_open(spec, text);
 
-	if (listener == NULL)
+	if (shard == NULL)
 		fail_msg("%s", text);
-	return listener;
+	return shard;
 }
 
 /* A connected client, or -errno. */
@@ -146,24 +146,24 @@ connect_to(const struct listener_spec *spec)
 
 /* The other end of a connection that is known to wait. */
 static inline int
-accept_from(const struct listener *listener)
+accept_from(const struct shard *shard)
 {
-	struct pollfd readable = { .fd = listener->fd, .events = POLLIN };
+	struct pollfd readable = { .fd = shard->fd, .events = POLLIN };
 	int fd;
 
 	assert_int_equal(poll(&readable, 1, WAIT_MS), 1);
-	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	fd = accept4(shard->fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
 }
 
 static inline void
-assert_serves(const struct listener *listener)
+assert_serves(const struct shard *shard)
 {
-	int client = connect_to(listener->spec), server;
+	int client = connect_to(shard->listener->spec), server;
 
 	assert_true(client >= 0);
-	server = accept_from(listener);
+	server = accept_from(shard);
 	close(server);
 	close(client);
 }
@@ -181,7 +181,7 @@ count_fds(void)
 	return count;
 }
 
-/* Runs `act` in a child process that has the listener, and waits for it. */
+/* Runs `act` in a child process that has the shard, and waits for it. */
 static inline void
 in_child(void (*act)(int fd, int argument), int fd, int argument)
 {

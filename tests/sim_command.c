@@ -372,7 +372,7 @@ accident(struct sim *sim)
 	if (sim_chance(sim, 25)) {
 		sim_trace(sim, "a listener of s%u is shut down", which);
 		sim_cover(sim, SIM_REPAIR);
-		engine_repair(&sim->engine, sim_listener(which), "main");
+		engine_repair(&sim->engine, sim_shard(which), "main");
 		return;
 	}
 	for (uint32_t i = 1 + sim_below(sim, 3); i > 0; i--) {

@@ -12,12 +12,12 @@
 #include <string.h>
 
 /* Never looked into: the engine only compares them. */
-static char listeners[SIM_NAMES];
+static char shards[SIM_NAMES];
 
-struct listener *
-sim_listener(uint32_t index)
+struct shard *
+sim_shard(uint32_t index)
 {
-	return (struct listener *)(void *)&listeners[index];
+	return (struct shard *)(void *)&shards[index];
 }
 
 static uint64_t
@@ -137,8 +137,8 @@ world_clone(void *ctx, const struct release *release, char *ret_text)
 		return NULL;
 	clone->identity = release->identity;
 	clone->fingerprint = release->fingerprint;
-	memcpy(clone->listeners, release->listeners, sizeof(clone->listeners));
-	clone->listener_count = release->listener_count;
+	memcpy(clone->shards, release->shards, sizeof(clone->shards));
+	clone->shard_count = release->shard_count;
 	return clone;
 }
 
@@ -156,8 +156,8 @@ world_bind(void *ctx, struct release *release, char *ret_text)
 		(void)snprintf(ret_text, REASON_BYTES_MAX, "address in use");
 		return -1;
 	}
-	release->listeners[0] = sim_listener((uint32_t)(draft - sim->drafts));
-	release->listener_count = 1;
+	release->shards[0] = sim_shard((uint32_t)(draft - sim->drafts));
+	release->shard_count = 1;
 	return 0;
 }
 
@@ -178,7 +178,7 @@ world_unbind(void *ctx, struct release *release)
 	struct sim *sim = ctx;
 
 	judge_unused(sim, release, "unbound");
-	release->listener_count = 0;
+	release->shard_count = 0;
 }
 
 static void
@@ -253,7 +253,7 @@ world_start(void *ctx, const struct start *start, void **ret_process,
 		sim_fail(sim, "pins: a release that is not pinned is started");
 		return START_FAILED;
 	}
-	if (start->release->listener_count == 0)
+	if (start->release->shard_count == 0)
 		sim_fail(sim, "pins: a release that is not bound is started");
 	sim_judge_start(sim, start);
 	result = refuse(sim, start, ret_text);

@@ -268,7 +268,7 @@ uint64_t sim_fingerprint(const struct sim *, const struct spec *,
 /* The build that a release was made of. */
 const struct sim_build *sim_build_of(const struct sim *,
     const struct release *);
-struct listener *sim_listener(uint32_t index);
+struct shard *sim_shard(uint32_t index);
 
 /* sim_process.c */
 struct sim_process *sim_process_new(struct sim *, const struct start *);

@@ -13,21 +13,21 @@ static void
 test_serves(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	int family, flags;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
-		assert_serves(listener);
-		assert_true(listener->fd >= FD_SOURCE);
-		assert_true(listener->fd < FD_PRIVATE);
-		flags = fcntl(listener->fd, F_GETFD);
+		shard = open_or_fail(&spec);
+		assert_serves(shard);
+		assert_true(shard->fd >= FD_SOURCE);
+		assert_true(shard->fd < FD_PRIVATE);
+		flags = fcntl(shard->fd, F_GETFD);
 		assert_true(flags & FD_CLOEXEC);
-		assert_false(fcntl(listener->fd, F_GETFL) & O_NONBLOCK);
-		assert_int_equal(listener->backlog_granted, BACKLOG);
-		listener_unref(listener);
+		assert_false(fcntl(shard->fd, F_GETFL) & O_NONBLOCK);
+		assert_int_equal(shard->backlog_granted, BACKLOG);
+		shard_unref(shard);
 		assert_true(connect_to(&spec) < 0);
 	}
 }
@@ -36,16 +36,16 @@ static void
 test_nonblocking(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	int family;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
 		spec.nonblocking = true;
-		listener = open_or_fail(&spec);
-		assert_true(fcntl(listener->fd, F_GETFL) & O_NONBLOCK);
-		listener_unref(listener);
+		shard = open_or_fail(&spec);
+		assert_true(fcntl(shard->fd, F_GETFL) & O_NONBLOCK);
+		shard_unref(shard);
 	}
 }
 
@@ -53,7 +53,7 @@ static void
 test_backlog_is_bounded(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	char line[32] = "";
 	int family;
 
@@ -63,9 +63,9 @@ test_backlog_is_bounded(void **state)
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
 		spec.backlog = UINT32_MAX;
-		listener = open_or_fail(&spec);
-		assert_int_equal(listener->backlog_granted, atoi(line));
-		listener_unref(listener);
+		shard = open_or_fail(&spec);
+		assert_int_equal(shard->backlog_granted, atoi(line));
+		shard_unref(shard);
 	}
 }
 
@@ -73,24 +73,24 @@ static void
 test_dual_stack(void **state)
 {
 	struct listener_spec v4, v6;
-	struct listener *listener;
+	struct shard *shard;
 	uint16_t port = free_port();
 	int client;
 
 	(void)state;
 	v4 = tcp_spec("v4", "127.0.0.1", port);
 	v6 = tcp_spec("v6", "::", port);
-	listener = open_or_fail(&v6);
+	shard = open_or_fail(&v6);
 	client = connect_to(&v4);
 	assert_true(client >= 0);
 	close(client);
-	listener_unref(listener);
+	shard_unref(shard);
 
 	v6.ipv6_only = true;
-	listener = open_or_fail(&v6);
+	shard = open_or_fail(&v6);
 	assert_int_equal(connect_to(&v4), -ECONNREFUSED);
-	assert_serves(listener);
-	listener_unref(listener);
+	assert_serves(shard);
+	shard_unref(shard);
 }
 
 /* Binds as a careless program of the same user would, and says so. */
@@ -138,21 +138,21 @@ static void
 test_shard_joins(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4);
-	struct listener *listener = open_or_fail(&spec);
-	struct listener_queue queue;
+	struct shard *shard = open_or_fail(&spec);
+	struct shard_queue queue;
 	int clients[40], fd, i;
 
 	(void)state;
 	fd = occupy(&spec);
 	for (i = 0; i < 40; i++)
 		clients[i] = connect_to(&spec);
-	assert_int_equal(listener_queue(listener, &queue), 0);
+	assert_int_equal(shard_queue(shard, &queue), 0);
 	/* 1 in 2^39 that the hash gives one of them everything. */
 	assert_in_range(queue.length, 1, 39);
 	for (i = 0; i < 40; i++)
 		close(clients[i]);
 	close(fd);
-	listener_unref(listener);
+	shard_unref(shard);
 }
 
 /* As after a reload that changed the address while the old release runs. */
@@ -172,7 +172,7 @@ test_overlaps_ours(void **state)
 		{ "::", "::1", false, false },
 	};
 	struct listener_spec first_spec, second_spec;
-	struct listener *first, *second;
+	struct shard *first, *second;
 	uint16_t port;
 	size_t i;
 
@@ -186,9 +186,9 @@ test_overlaps_ours(void **state)
 		second_spec.ipv6_only = pairs[i].second_only;
 		assert_null(listener_find(&second_spec));
 		second = open_or_fail(&second_spec);
-		listener_unref(first);
+		shard_unref(first);
 		assert_serves(second);
-		listener_unref(second);
+		shard_unref(second);
 	}
 }
 
@@ -198,7 +198,7 @@ test_no_overlap(void **state)
 {
 	uint16_t port = free_port();
 	struct listener_spec spec = tcp_spec("web", "127.0.0.1", port);
-	struct listener *listener = open_or_fail(&spec);
+	struct shard *shard = open_or_fail(&spec);
 	int fd;
 
 	(void)state;
@@ -207,14 +207,14 @@ test_no_overlap(void **state)
 	assert_null(listener_open(&spec, text));
 	assert_non_null(strstr(text, "another process listens"));
 	close(fd);
-	listener_unref(listener);
+	shard_unref(shard);
 }
 
 static void
 test_other_name_is_same_socket(void **state)
 {
 	struct listener_spec spec, renamed;
-	struct listener *first, *second;
+	struct shard *first, *second;
 	int client, family;
 
 	(void)state;
@@ -228,13 +228,13 @@ test_other_name_is_same_socket(void **state)
 		second = open_or_fail(&renamed);
 		assert_true(fcntl(second->fd, F_GETFL) & O_NONBLOCK);
 		assert_ptr_not_equal(first, second);
-		assert_ptr_equal(listener_find(&spec), first);
-		assert_ptr_equal(listener_find(&renamed), second);
-		listener_unref(first);
+		assert_ptr_equal(listener_find(&spec), first->listener);
+		assert_ptr_equal(listener_find(&renamed), second->listener);
+		shard_unref(first);
 		close(accept_from(second));     /* it waited in the other */
 		close(client);
 		assert_serves(second);
-		listener_unref(second);
+		shard_unref(second);
 		assert_true(connect_to(&spec) < 0);
 	}
 }
@@ -243,18 +243,18 @@ static void
 test_reference(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4);
-	struct listener *listener = open_or_fail(&spec);
+	struct shard *shard = open_or_fail(&spec);
 
 	(void)state;
-	assert_ptr_equal(listener_ref(listener), listener);
-	listener_unref(listener);
-	assert_ptr_equal(listener_first(), listener);
-	assert_ptr_equal(listener_find(&spec), listener);
-	assert_serves(listener);
-	listener_unref(listener);
+	assert_ptr_equal(shard_ref(shard), shard);
+	shard_unref(shard);
+	assert_ptr_equal(listener_first(), shard->listener);
+	assert_ptr_equal(listener_find(&spec), shard->listener);
+	assert_serves(shard);
+	shard_unref(shard);
 	assert_null(listener_first());
 	assert_null(listener_find(&spec));
-	listener_unref(NULL);
+	shard_unref(NULL);
 }
 
 static void
@@ -273,7 +273,7 @@ test_path_attributes(void **state)
 	struct listener_spec spec = unix_spec("web", "web.sock");
 	struct passwd *nobody = getpwnam("nobody");
 	char owner[] = "nobody", group[] = "nobody:1234";
-	struct listener *listener;
+	struct shard *shard;
 	struct sockaddr_un name;
 	socklen_t bytes = sizeof(name);
 	struct stat status;
@@ -282,25 +282,25 @@ test_path_attributes(void **state)
 	spec.mode = 0606;
 	if (geteuid() == 0)
 		spec.owner = owner;
-	listener = open_or_fail(&spec);
+	shard = open_or_fail(&spec);
 	assert_int_equal(stat(spec.address.path, &status), 0);
 	assert_int_equal(status.st_mode, S_IFSOCK | 0606);
 	/* Workers and ss(8) see the path, not a temporary name. */
-	getsockname(listener->fd, (struct sockaddr *)&name, &bytes);
+	getsockname(shard->fd, (struct sockaddr *)&name, &bytes);
 	assert_string_equal(name.sun_path, spec.address.path);
 	if (geteuid() == 0) {
 		assert_int_equal(status.st_uid, nobody->pw_uid);
 		assert_int_equal(status.st_gid, nobody->pw_gid);
 		spec.owner = group;
-		assert_int_equal(listener_adjust(listener, &spec), 0);
+		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
 		assert_int_equal(stat(spec.address.path, &status), 0);
 		assert_int_equal(status.st_gid, 1234);
 		spec.owner = NULL;
-		assert_int_equal(listener_adjust(listener, &spec), 0);
+		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
 		assert_int_equal(stat(spec.address.path, &status), 0);
 		assert_int_equal(status.st_uid, 0);
 	}
-	listener_unref(listener);
+	shard_unref(shard);
 }
 
 static void
@@ -308,7 +308,7 @@ test_unknown_owner(void **state)
 {
 	struct listener_spec spec = unix_spec("web", "web.sock");
 	char owner[] = "no-such-user:root";
-	struct listener *listener;
+	struct shard *shard;
 
 	(void)state;
 	spec.owner = owner;
@@ -316,25 +316,25 @@ test_unknown_owner(void **state)
 	assert_non_null(strstr(text, "no such user or group: 'no-such-user:"));
 	assert_int_equal(access(spec.address.path, F_OK), -1);
 	spec.owner = NULL;
-	listener = open_or_fail(&spec);
+	shard = open_or_fail(&spec);
 	spec.owner = owner;
-	assert_int_equal(listener_adjust(listener, &spec), -EINVAL);
-	assert_null(listener->spec->owner);
-	listener_unref(listener);
+	assert_int_equal(listener_adjust(shard->listener, &spec), -EINVAL);
+	assert_null(shard->listener->spec->owner);
+	shard_unref(shard);
 }
 
 static void
 test_stale_path(void **state)
 {
 	struct listener_spec spec = unix_spec("web", "web.sock");
-	struct listener *listener;
+	struct shard *shard;
 
 	(void)state;
 	close(occupy(&spec));
 	assert_int_equal(connect_to(&spec), -ECONNREFUSED);
-	listener = open_or_fail(&spec);
-	assert_serves(listener);
-	listener_unref(listener);
+	shard = open_or_fail(&spec);
+	assert_serves(shard);
+	shard_unref(shard);
 	assert_int_equal(access(spec.address.path, F_OK), -1);
 }
 
@@ -389,16 +389,16 @@ static void
 test_foreign_path_stays(void **state)
 {
 	struct listener_spec spec = unix_spec("web", "web.sock");
-	struct listener *listener = open_or_fail(&spec);
+	struct shard *shard = open_or_fail(&spec);
 	int fd;
 
 	(void)state;
 	assert_int_equal(unlink(spec.address.path), 0);
 	fd = occupy(&spec);
 	spec.mode = 0600;
-	assert_int_equal(listener_adjust(listener, &spec), -ESTALE);
-	assert_int_equal(listener->spec->mode, 0660);
-	listener_unref(listener);
+	assert_int_equal(listener_adjust(shard->listener, &spec), -ESTALE);
+	assert_int_equal(shard->listener->spec->mode, 0660);
+	shard_unref(shard);
 	assert_int_equal(access(spec.address.path, F_OK), 0);
 	assert_int_equal(unlink(spec.address.path), 0);
 	close(fd);
@@ -408,33 +408,33 @@ static void
 test_adjust(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
-	struct listener_queue queue;
+	struct shard *shard;
+	struct shard_queue queue;
 	struct stat status;
 	int family;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
+		shard = open_or_fail(&spec);
 		/* A worker's choice is left alone as long as ours stays. */
-		fcntl(listener->fd, F_SETFL, O_RDWR | O_NONBLOCK);
+		fcntl(shard->fd, F_SETFL, O_RDWR | O_NONBLOCK);
 		spec.backlog = 32;
-		assert_int_equal(listener_adjust(listener, &spec), 0);
-		assert_int_equal(listener_queue(listener, &queue), 0);
+		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
+		assert_int_equal(shard_queue(shard, &queue), 0);
 		assert_int_equal(queue.limit, 32);
-		assert_int_equal(listener->backlog_granted, 32);
-		assert_true(fcntl(listener->fd, F_GETFL) & O_NONBLOCK);
-		fcntl(listener->fd, F_SETFL, O_RDWR);
+		assert_int_equal(shard->backlog_granted, 32);
+		assert_true(fcntl(shard->fd, F_GETFL) & O_NONBLOCK);
+		fcntl(shard->fd, F_SETFL, O_RDWR);
 		spec.nonblocking = true;
 		spec.mode = 0640;
-		assert_int_equal(listener_adjust(listener, &spec), 0);
-		assert_true(fcntl(listener->fd, F_GETFL) & O_NONBLOCK);
+		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
+		assert_true(fcntl(shard->fd, F_GETFL) & O_NONBLOCK);
 		if (family == SPEC_UNIX) {
 			assert_int_equal(stat(spec.address.path, &status), 0);
 			assert_int_equal(status.st_mode, S_IFSOCK | 0640);
 		}
-		listener_unref(listener);
+		shard_unref(shard);
 	}
 }
 

@@ -5,14 +5,14 @@
  */
 #include "listener_fixture.h"
 
-static struct listener *grown_listener;
+static struct shard *grown_shard;
 static unsigned grown_count;
 static uint32_t grown_length;
 
 static void
-note_grown(struct listener *listener, const struct listener_queue *queue)
+note_grown(struct shard *shard, const struct shard_queue *queue)
 {
-	grown_listener = listener;
+	grown_shard = shard;
 	grown_length = queue->length;
 	grown_count++;
 }
@@ -26,9 +26,9 @@ watch_is_readable(int timeout_ms)
 }
 
 static int
-connect_or_fail(const struct listener *listener)
+connect_or_fail(const struct shard *shard)
 {
-	int fd = connect_to(listener->spec);
+	int fd = connect_to(shard->listener->spec);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -36,9 +36,9 @@ connect_or_fail(const struct listener *listener)
 
 /* Takes one connection out of the queue. */
 static void
-serve_one(const struct listener *listener)
+serve_one(const struct shard *shard)
 {
-	close(accept_from(listener));
+	close(accept_from(shard));
 }
 
 static void
@@ -59,27 +59,27 @@ static void
 test_queue(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
-	struct listener_queue queue;
+	struct shard *shard;
+	struct shard_queue queue;
 	int clients[3], family;
 	uint32_t i;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
+		shard = open_or_fail(&spec);
 		for (i = 0; i < 3; i++) {
-			assert_int_equal(listener_queue(listener, &queue), 0);
+			assert_int_equal(shard_queue(shard, &queue), 0);
 			assert_int_equal(queue.length, i);
 			assert_int_equal(queue.limit, BACKLOG);
-			clients[i] = connect_or_fail(listener);
+			clients[i] = connect_or_fail(shard);
 		}
-		serve_one(listener);
-		assert_int_equal(listener_queue(listener, &queue), 0);
+		serve_one(shard);
+		assert_int_equal(shard_queue(shard, &queue), 0);
 		assert_int_equal(queue.length, 2);
 		for (i = 0; i < 3; i++)
 			close(clients[i]);
-		listener_unref(listener);
+		shard_unref(shard);
 	}
 }
 
@@ -89,8 +89,8 @@ test_queue_is_ours(void **state)
 {
 	struct listener_spec one = unix_spec("one", "one.sock");
 	struct listener_spec two = unix_spec("two", "two.sock");
-	struct listener *first, *second;
-	struct listener_queue queue;
+	struct shard *first, *second;
+	struct shard_queue queue;
 	int client;
 
 	(void)state;
@@ -98,40 +98,40 @@ test_queue_is_ours(void **state)
 	two.backlog = 7;
 	second = open_or_fail(&two);
 	client = connect_or_fail(second);
-	assert_int_equal(listener_queue(first, &queue), 0);
+	assert_int_equal(shard_queue(first, &queue), 0);
 	assert_int_equal(queue.length, 0);
 	assert_int_equal(queue.limit, BACKLOG);
-	assert_int_equal(listener_queue(second, &queue), 0);
+	assert_int_equal(shard_queue(second, &queue), 0);
 	assert_int_equal(queue.length, 1);
 	assert_int_equal(queue.limit, 7);
 	close(client);
-	listener_unref(first);
-	listener_unref(second);
+	shard_unref(first);
+	shard_unref(second);
 }
 
 static void
 test_restore_backlog(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
-	struct listener_queue queue;
+	struct shard *shard;
+	struct shard_queue queue;
 	int family;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
-		assert_int_equal(listener_restore_backlog(listener), 0);
-		in_child(listen_again, listener->fd, 5);
-		assert_int_equal(listener_restore_backlog(listener), 5);
-		assert_int_equal(listener_queue(listener, &queue), 0);
+		shard = open_or_fail(&spec);
+		assert_int_equal(shard_restore_backlog(shard), 0);
+		in_child(listen_again, shard->fd, 5);
+		assert_int_equal(shard_restore_backlog(shard), 5);
+		assert_int_equal(shard_queue(shard, &queue), 0);
 		assert_int_equal(queue.limit, BACKLOG);
-		assert_int_equal(listener_restore_backlog(listener), 0);
-		in_child(listen_again, listener->fd, 0);
-		assert_int_equal(listener_restore_backlog(listener), 1);
-		in_child(listen_again, listener->fd, 2 * BACKLOG);
-		assert_int_equal(listener_restore_backlog(listener), 0);
-		listener_unref(listener);
+		assert_int_equal(shard_restore_backlog(shard), 0);
+		in_child(listen_again, shard->fd, 0);
+		assert_int_equal(shard_restore_backlog(shard), 1);
+		in_child(listen_again, shard->fd, 2 * BACKLOG);
+		assert_int_equal(shard_restore_backlog(shard), 0);
+		shard_unref(shard);
 	}
 }
 
@@ -140,52 +140,52 @@ static void
 test_one_wake_up(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	int clients[5], family, i;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
+		shard = open_or_fail(&spec);
 		assert_false(watch_is_readable(0));
 		assert_false(listener_watch_read());
 		assert_false(listener_sample(note_grown));
-		clients[0] = connect_or_fail(listener);
+		clients[0] = connect_or_fail(shard);
 		assert_true(watch_is_readable(WAIT_MS));
 		assert_true(listener_watch_read());
-		assert_true(listener->sampled);
+		assert_true(shard->sampled);
 		for (i = 1; i < 5; i++) {
-			clients[i] = connect_or_fail(listener);
+			clients[i] = connect_or_fail(shard);
 			assert_false(watch_is_readable(0));
 		}
 		assert_true(listener_sample(note_grown));
 		assert_false(watch_is_readable(0));
 		for (i = 0; i < 5; i++) {
-			serve_one(listener);
+			serve_one(shard);
 			close(clients[i]);
 		}
 		assert_false(watch_is_readable(0));
 		assert_false(listener_sample(note_grown));
-		assert_false(listener->sampled);
+		assert_false(shard->sampled);
 		assert_false(watch_is_readable(0));
-		clients[0] = connect_or_fail(listener);
+		clients[0] = connect_or_fail(shard);
 		assert_true(watch_is_readable(WAIT_MS));
 		assert_true(listener_watch_read());
-		assert_false(listener->broken);
+		assert_false(shard->broken);
 		close(clients[0]);
-		listener_unref(listener);
+		shard_unref(shard);
 	}
 }
 
 /* Fills the queue by one before each sample; returns with the last fd. */
 static unsigned
-sample_growing(struct listener *listener, int *clients, int count)
+sample_growing(struct shard *shard, int *clients, int count)
 {
 	unsigned before = grown_count;
 	int i;
 
 	for (i = 0; i < count; i++) {
-		clients[i] = connect_or_fail(listener);
+		clients[i] = connect_or_fail(shard);
 		(void)listener_watch_read();
 		assert_true(listener_sample(note_grown));
 	}
@@ -197,31 +197,31 @@ test_grown(void **state)
 {
 	enum { N = LISTENER_GROWN_SAMPLES };
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	unsigned before;
 	int clients[3 * N], family, i;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
-		assert_int_equal(sample_growing(listener, clients, N - 1), 0);
+		shard = open_or_fail(&spec);
+		assert_int_equal(sample_growing(shard, clients, N - 1), 0);
 		/* Not longer than the last time: start anew. */
 		before = grown_count;
 		assert_true(listener_sample(note_grown));
 		assert_int_equal(grown_count, before);
-		assert_int_equal(sample_growing(listener, clients + N - 1,
+		assert_int_equal(sample_growing(shard, clients + N - 1,
 		    N - 1), 0);
-		assert_int_equal(sample_growing(listener, clients + 2 * N - 2,
+		assert_int_equal(sample_growing(shard, clients + 2 * N - 2,
 		    1), 1);
-		assert_ptr_equal(grown_listener, listener);
+		assert_ptr_equal(grown_shard, shard);
 		assert_int_equal(grown_length, 2 * N - 1);
 		/* Said once, not at each further sample. */
-		assert_int_equal(sample_growing(listener, clients + 2 * N - 1,
+		assert_int_equal(sample_growing(shard, clients + 2 * N - 1,
 		    N - 1), 0);
 		for (i = 0; i < 3 * N - 2; i++)
 			close(clients[i]);
-		listener_unref(listener);
+		shard_unref(shard);
 	}
 }
 
@@ -230,7 +230,7 @@ static void
 test_full(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	unsigned before = grown_count;
 	int client, family, i;
 
@@ -238,8 +238,8 @@ test_full(void **state)
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
 		spec.backlog = 1;
-		listener = open_or_fail(&spec);
-		client = connect_or_fail(listener);
+		shard = open_or_fail(&spec);
+		client = connect_or_fail(shard);
 		assert_true(listener_watch_read());
 		for (i = 0; i < LISTENER_GROWN_SAMPLES; i++) {
 			assert_int_equal(grown_count, before);
@@ -247,21 +247,21 @@ test_full(void **state)
 		}
 		assert_int_equal(grown_count, ++before);
 		close(client);
-		listener_unref(listener);
+		shard_unref(shard);
 	}
 }
 
 /* Shuts it down as a worker does, and sees that it is noticed just once. */
 static void
-break_it(struct listener *listener, int how)
+break_it(struct shard *shard, int how)
 {
-	in_child(shut_down, listener->fd, how);
+	in_child(shut_down, shard->fd, how);
 	assert_true(watch_is_readable(WAIT_MS));
 	(void)listener_watch_read();
-	assert_true(listener->broken);
-	assert_false(listener->sampled);
+	assert_true(shard->broken);
+	assert_false(shard->sampled);
 	assert_false(watch_is_readable(0));
-	assert_int_equal(connect_to(listener->spec), -ECONNREFUSED);
+	assert_int_equal(connect_to(shard->listener->spec), -ECONNREFUSED);
 }
 
 static void
@@ -269,29 +269,29 @@ test_shutdown(void **state)
 {
 	static const int hows[] = { SHUT_RD, SHUT_RDWR };
 	struct listener_spec spec;
-	struct listener *listener;
-	struct listener_queue queue;
+	struct shard *shard;
+	struct shard_queue queue;
 	int client, family, i;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		for (i = 0; i < 2; i++) {
 			spec = spec_of(family);
-			listener = open_or_fail(&spec);
-			break_it(listener, hows[i]);
-			assert_int_equal(listener_queue(listener, &queue),
+			shard = open_or_fail(&spec);
+			break_it(shard, hows[i]);
+			assert_int_equal(shard_queue(shard, &queue),
 			    family == SPEC_UNIX ? 0 : -ENOTCONN);
-			assert_int_equal(listener_restore_backlog(listener), 0);
-			listener_unref(listener);
+			assert_int_equal(shard_restore_backlog(shard), 0);
+			shard_unref(shard);
 
 			/* Also while its queue is sampled. */
-			listener = open_or_fail(&spec);
-			client = connect_or_fail(listener);
+			shard = open_or_fail(&spec);
+			client = connect_or_fail(shard);
 			assert_true(listener_watch_read());
-			break_it(listener, hows[i]);
+			break_it(shard, hows[i]);
 			assert_false(listener_sample(note_grown));
 			close(client);
-			listener_unref(listener);
+			shard_unref(shard);
 		}
 	}
 }
@@ -300,19 +300,19 @@ static void
 test_shutdown_of_writing(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	int family;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
-		in_child(shut_down, listener->fd, SHUT_WR);
+		shard = open_or_fail(&spec);
+		in_child(shut_down, shard->fd, SHUT_WR);
 		assert_false(watch_is_readable(0));
-		assert_serves(listener);
+		assert_serves(shard);
 		(void)listener_watch_read();
-		assert_false(listener->broken);
-		listener_unref(listener);
+		assert_false(shard->broken);
+		shard_unref(shard);
 	}
 }
 
@@ -321,51 +321,51 @@ static void
 test_revived(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4);
-	struct listener *listener = open_or_fail(&spec);
+	struct shard *shard = open_or_fail(&spec);
 
 	(void)state;
-	in_child(shut_down, listener->fd, SHUT_RDWR);
-	in_child(listen_again, listener->fd, BACKLOG);
+	in_child(shut_down, shard->fd, SHUT_RDWR);
+	in_child(listen_again, shard->fd, BACKLOG);
 	(void)listener_watch_read();
-	assert_false(listener->broken);
+	assert_false(shard->broken);
 	assert_false(watch_is_readable(0));
-	assert_serves(listener);
-	listener_unref(listener);
+	assert_serves(shard);
+	shard_unref(shard);
 }
 
 static void
 test_renew(void **state)
 {
 	struct listener_spec spec;
-	struct listener *listener;
+	struct shard *shard;
 	int before, client, family, held, round;
 
 	(void)state;
 	for (family = 0; family < SPEC_COUNT; family++) {
 		spec = spec_of(family);
-		listener = open_or_fail(&spec);
+		shard = open_or_fail(&spec);
 		before = count_fds();
 		for (round = 0; round < 3; round++) {
-			held = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
-			break_it(listener, SHUT_RDWR);
-			assert_int_equal(listener_renew(listener), 0);
-			assert_false(listener->broken);
-			assert_int_equal(listener->backlog_granted, BACKLOG);
+			held = fcntl(shard->fd, F_DUPFD_CLOEXEC, 3);
+			break_it(shard, SHUT_RDWR);
+			assert_int_equal(shard_renew(shard), 0);
+			assert_false(shard->broken);
+			assert_int_equal(shard->backlog_granted, BACKLOG);
 			/* Who still has the old one cannot revive it. */
 			if (family != SPEC_UNIX) {
 				assert_int_equal(listen(held, 1), -1);
 				assert_int_equal(errno, EADDRINUSE);
 			}
 			close(held);
-			client = connect_or_fail(listener);
+			client = connect_or_fail(shard);
 			assert_true(watch_is_readable(WAIT_MS));
 			assert_true(listener_watch_read());
-			serve_one(listener);
+			serve_one(shard);
 			close(client);
 			assert_false(listener_sample(note_grown));
 		}
 		assert_int_equal(count_fds(), before);
-		listener_unref(listener);
+		shard_unref(shard);
 		assert_true(connect_to(&spec) < 0);
 	}
 }
@@ -375,16 +375,16 @@ static void
 test_adjust_broken(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4);
-	struct listener *listener = open_or_fail(&spec);
+	struct shard *shard = open_or_fail(&spec);
 
 	(void)state;
-	break_it(listener, SHUT_RDWR);
+	break_it(shard, SHUT_RDWR);
 	spec.backlog = 32;
-	assert_int_equal(listener_adjust(listener, &spec), 0);
+	assert_int_equal(listener_adjust(shard->listener, &spec), 0);
 	assert_int_equal(connect_to(&spec), -ECONNREFUSED);
-	assert_int_equal(listener_renew(listener), 0);
-	assert_int_equal(listener->backlog_granted, 32);
-	listener_unref(listener);
+	assert_int_equal(shard_renew(shard), 0);
+	assert_int_equal(shard->backlog_granted, 32);
+	shard_unref(shard);
 }
 
 /* Two names of one socket break together and are one again afterwards. */
@@ -392,7 +392,7 @@ static void
 test_renew_both(void **state)
 {
 	struct listener_spec spec, renamed;
-	struct listener *first, *second;
+	struct shard *first, *second;
 	int client, family;
 
 	(void)state;
@@ -406,14 +406,14 @@ test_renew_both(void **state)
 		(void)listener_watch_read();
 		assert_true(first->broken);
 		assert_true(second->broken);
-		assert_int_equal(listener_renew(first), 0);
-		assert_int_equal(listener_renew(second), 0);
+		assert_int_equal(shard_renew(first), 0);
+		assert_int_equal(shard_renew(second), 0);
 		client = connect_or_fail(first);
 		serve_one(second);
 		close(client);
-		listener_unref(second);
+		shard_unref(second);
 		assert_serves(first);
-		listener_unref(first);
+		shard_unref(first);
 	}
 }
 
@@ -421,20 +421,20 @@ static void
 test_renew_refused(void **state)
 {
 	struct listener_spec spec = unix_spec("web", "web.sock");
-	struct listener *listener = open_or_fail(&spec);
-	int fd = listener->fd;
+	struct shard *shard = open_or_fail(&spec);
+	int fd = shard->fd;
 
 	(void)state;
-	break_it(listener, SHUT_RDWR);
+	break_it(shard, SHUT_RDWR);
 	assert_int_equal(unlink(spec.address.path), 0);
 	assert_int_equal(mkdir(spec.address.path, 0700), 0);
-	assert_int_equal(listener_renew(listener), -EEXIST);
-	assert_true(listener->broken);
-	assert_int_equal(listener->fd, fd);
+	assert_int_equal(shard_renew(shard), -EEXIST);
+	assert_true(shard->broken);
+	assert_int_equal(shard->fd, fd);
 	assert_int_equal(rmdir(spec.address.path), 0);
-	assert_int_equal(listener_renew(listener), 0);
-	assert_serves(listener);
-	listener_unref(listener);
+	assert_int_equal(shard_renew(shard), 0);
+	assert_serves(shard);
+	shard_unref(shard);
 }
 
 /* Workers may have the socket for longer than we do. */
@@ -442,11 +442,11 @@ static void
 test_closed_is_not_watched(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4);
-	struct listener *listener = open_or_fail(&spec);
-	int held = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3), client;
+	struct shard *shard = open_or_fail(&spec);
+	int held = fcntl(shard->fd, F_DUPFD_CLOEXEC, 3), client;
 
 	(void)state;
-	listener_unref(listener);
+	shard_unref(shard);
 	client = connect_to(&spec);
 	assert_true(client >= 0);
 	assert_false(watch_is_readable(0));
