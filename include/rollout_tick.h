@@ -60,6 +60,7 @@ void rollout_blame(struct rollout *, const struct worker *,
 
 /* rollout_cursor.c */
 void cursor_watch_progress(struct tick *);
+void cursor_check_progress(struct tick *);
 void cursor_follow_phase(struct tick *);
 void cursor_climb(struct tick *);
 void cursor_finish(struct tick *);

@@ -191,6 +191,7 @@ rollout_tick(struct rollout *r, struct fleet *fleet,
 	lane_tick_steer(&t);
 	fleet_tick_release(&t);
 	cursor_watch_progress(&t);      /* what this tick has brought */
+	cursor_check_progress(&t);
 	cursor_finish(&t);
 	arm(&t);
 }

@@ -277,10 +277,20 @@ cursor_watch_progress(struct tick *t)
 		r->progress = near;
 		r->progress_ms = t->now_ms;
 	}
+}
+
+/* After all that this tick could do, and acted on by the next: who was woken
+ * late is not to be taken for one who stood still. */
+void
+cursor_check_progress(struct tick *t)
+{
+	struct rollout *r = t->rollout;
+
 	if (r->phase == ROLLOUT_CLIMB && r->fault == FAULT_NONE &&
 	    t->now_ms - r->progress_ms >= t->policy->progress_deadline_ms) {
 		r->fault = FAULT_PROGRESS;
 		r->culprit = (struct worker_id){ 0 };
+		tick_wake_at(t, t->now_ms);
 	}
 }
 
