@@ -16,55 +16,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config_fixture.h"
 #include "config_table.h"
 #include "config_value.h"
 
 #define SERVICE "[service web]\ncommand = /bin/web\n"
 #define LISTENER "[listener http]\naddress = 0.0.0.0:80\n"
 
-static struct config *
-read_good(const char *text)
-{
-	struct config_errors errors;
-	struct config *config = config_read_text("t", text, strlen(text),
-	    &errors);
-
-	config_errors_print(&errors, stderr);
-	assert_non_null(config);
-	assert_int_equal(errors.count, 0);
-	return config;
-}
-
-static void
-assert_list(char *const *list, const char *expected)
-{
-	char joined[1024] = "";
-
-	for (; *list != NULL; list++) {
-		strcat(joined, "<");
-		strcat(joined, *list);
-		strcat(joined, ">");
-	}
-	assert_string_equal(joined, expected);
-}
-
 static void
 test_smallest(void **state)
 {
-	struct config *config = read_good(SERVICE "listen = 0.0.0.0:8080\n");
+	struct config *config = config_good(SERVICE "listen = 0.0.0.0:8080\n");
 	const struct spec *spec = config_service(config, "web");
 	const struct listener_spec *listener = config_listener(config, "web");
 
 	(void)state;
 	assert_int_equal(config->service_count, 1);
 	assert_int_equal(config->listener_count, 1);
-	assert_list(spec->argv, "</bin/web>");
-	assert_list(spec->listeners, "<web>");
+	config_expect_list(spec->argv, "</bin/web>");
+	config_expect_list(spec->listeners, "<web>");
 	assert_int_equal(spec->socket_count, 1);
 	assert_string_equal(spec->sockets[0].address_text, "0.0.0.0:8080");
 	assert_int_equal(spec->sockets[0].backlog, 4096);
-	assert_list(spec->environment, "");
+	config_expect_list(spec->environment, "");
 	assert_string_equal(spec->file, "t");
 	assert_int_equal(spec->line, 1);
 	assert_string_equal(spec->working_directory, "/");
@@ -108,18 +82,18 @@ static const char every_key[] =
 static void
 test_every_release_key(void **state)
 {
-	struct config *config = read_good(every_key);
+	struct config *config = config_good(every_key);
 	const struct spec *spec = config_service(config, "web");
 
 	(void)state;
-	assert_list(spec->argv, "<web><a b><c\"\\d><e f><><xyz><--more>"
+	config_expect_list(spec->argv, "<web><a b><c\"\\d><e f><><xyz><--more>"
 	    "<last;one>");
-	assert_list(spec->environment, "<A=1><B=2 3>");
+	config_expect_list(spec->environment, "<A=1><B=2 3>");
 	assert_string_equal(spec->working_directory, "/srv/\"x");
 	assert_string_equal(spec->environment_file, "/etc/web.env");
 	assert_string_equal(spec->user, "web");
 	assert_string_equal(spec->group, "33");
-	assert_list(spec->listeners, "<web><v6><admin>");
+	config_expect_list(spec->listeners, "<web><v6><admin>");
 	assert_int_equal(spec->socket_count, 3);
 	assert_string_equal(spec->sockets[0].name, "web");
 	assert_string_equal(spec->sockets[1].name, "v6");
@@ -136,7 +110,7 @@ test_every_release_key(void **state)
 static void
 test_every_fleet_key(void **state)
 {
-	struct config *config = read_good(every_key);
+	struct config *config = config_good(every_key);
 	const struct spec *spec = config_service(config, "web");
 
 	(void)state;
@@ -165,7 +139,7 @@ test_every_fleet_key(void **state)
 static void
 test_every_other_key(void **state)
 {
-	struct config *config = read_good(every_key);
+	struct config *config = config_good(every_key);
 	const struct listener_spec *admin = config_listener(config, "admin");
 	const struct listener_spec *v6 = config_listener(config, "v6");
 

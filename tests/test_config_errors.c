@@ -12,39 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "config_fixture.h"
 
 #define SERVICE "[service web]\ncommand = /bin/web\n"
 #define LISTENER "[listener http]\naddress = 0.0.0.0:80\n"
-
-/* What config_errors_print() says of text that must be refused. */
-static char *
-errors_of(const char *text, size_t size_bytes)
-{
-	struct config_errors errors;
-	struct config *config = config_read_text("t", text, size_bytes,
-	    &errors);
-	char *printed = NULL;
-	size_t printed_bytes;
-	FILE *stream = open_memstream(&printed, &printed_bytes);
-
-	assert_non_null(stream);
-	assert_null(config);
-	assert_true(errors.count > 0);
-	config_errors_print(&errors, stream);
-	assert_int_equal(fclose(stream), 0);
-	config_errors_release(&errors);
-	return printed;
-}
-
-static void
-expect_errors(const char *text, const char *expected)
-{
-	char *printed = errors_of(text, strlen(text));
-
-	assert_string_equal(printed, expected);
-	free(printed);
-}
 
 struct bad {
 	const char *text;
@@ -175,7 +146,7 @@ test_bad_values(void **state)
 		    bad_values[i].text);
 		(void)snprintf(expected, sizeof(expected), "t:3: %s\n",
 		    bad_values[i].errors);
-		expect_errors(text, expected);
+		config_expect_errors(text, expected);
 	}
 }
 
@@ -276,14 +247,14 @@ test_bad_texts(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad_texts) / sizeof(bad_texts[0]); i++)
-		expect_errors(bad_texts[i].text, bad_texts[i].errors);
+		config_expect_errors(bad_texts[i].text, bad_texts[i].errors);
 }
 
 static void
 test_nul(void **state)
 {
 	static const char text[] = "[service web]\ncommand = a\0b\n";
-	char *printed = errors_of(text, sizeof(text) - 1);
+	char *printed = config_errors_of(text, sizeof(text) - 1);
 
 	(void)state;
 	assert_string_equal(printed, "t:2: a control character (0x00) at"
@@ -311,13 +282,13 @@ test_long_lines(void **state)
 
 	(void)snprintf(text, sizeof(text), "[service web]\ncommand = /%.*s\n"
 	    "workers = 0\n", 188, line);
-	expect_errors(text, "t:2: a line must have at most 198 bytes, not 199;"
-	    " go on in the next line and indent it\n"
+	config_expect_errors(text, "t:2: a line must have at most 198 bytes,"
+	    " not 199; go on in the next line and indent it\n"
 	    "t:3: workers: must be a number from 1 to 4096, not \"0\"\n");
 
 	(void)snprintf(text, sizeof(text), SERVICE " %.*s\n", 198, line);
-	expect_errors(text, "t:3: a line must have at most 198 bytes, not 199;"
-	    " go on in the next line and indent it\n");
+	config_expect_errors(text, "t:3: a line must have at most 198 bytes,"
+	    " not 199; go on in the next line and indent it\n");
 }
 
 static void
@@ -344,7 +315,7 @@ test_bounds(void **state)
 		(void)fprintf(stream, "[listener l%d]\naddress = 1.1.1.1:%d\n",
 		    i, i);
 	(void)fclose(stream);
-	printed = errors_of(text, size_bytes);
+	printed = config_errors_of(text, size_bytes);
 	assert_string_equal(printed,
 	    "t:2: command: must have at most 256 words\n"
 	    "t:385: there may be at most 64 services\n"
@@ -359,7 +330,7 @@ test_bounds(void **state)
 	    400);
 	repeat(stream, "command = x\n", 1);
 	(void)fclose(stream);
-	printed = errors_of(text, size_bytes);
+	printed = config_errors_of(text, size_bytes);
 	assert_string_equal(printed,
 	    "t:344: environment: must have at most 16384 bytes\n");
 	free(printed);
@@ -368,7 +339,7 @@ test_bounds(void **state)
 	stream = open_memstream(&text, &size_bytes);
 	repeat(stream, "x\n", 100);
 	(void)fclose(stream);
-	printed = errors_of(text, size_bytes);
+	printed = config_errors_of(text, size_bytes);
 	assert_non_null(strstr(printed, "\n36 further errors are not"
 	    " shown\n"));
 	free(printed);

@@ -12,19 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
-
-static struct config *
-read_good(const char *text)
-{
-	struct config_errors errors;
-	struct config *config = config_read_text("t", text, strlen(text),
-	    &errors);
-
-	config_errors_print(&errors, stderr);
-	assert_non_null(config);
-	return config;
-}
+#include "config_fixture.h"
 
 static struct config *
 read_service(const char *lines)
@@ -34,7 +22,7 @@ read_service(const char *lines)
 	(void)snprintf(text, sizeof(text), "[listener b]\naddress = "
 	    "127.0.0.1:2\n[listener c]\naddress = 127.0.0.1:3\n"
 	    "[service a]\ncommand = x\n%s\n", lines);
-	return read_good(text);
+	return config_good(text);
 }
 
 /* surge and unavailable of N workers; K8s' rounding but for both 0. */
@@ -164,9 +152,9 @@ test_differs(void **state)
 static void
 test_differs_behind_a_name(void **state)
 {
-	struct config *a = read_good("[listener l]\naddress = [::]:1\n"
+	struct config *a = config_good("[listener l]\naddress = [::]:1\n"
 	    "[service a]\ncommand = x\nlisteners = l\n");
-	struct config *b = read_good("[listener l]\naddress = [::]:1\n"
+	struct config *b = config_good("[listener l]\naddress = [::]:1\n"
 	    "backlog = 7\nipv6_only = yes\n"
 	    "[service a]\ncommand = x\nlisteners = l\n");
 	const char *key = NULL;
