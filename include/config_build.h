@@ -13,7 +13,10 @@
 #include "config.h"
 #include "config_table.h"
 
-enum { CONFIG_SECTIONS_MAX = 1 + SERVICES_MAX + LISTENERS_MAX };
+enum {
+	CONFIG_SECTIONS_MAX = 1 + SERVICES_MAX + LISTENERS_MAX,
+	CONFIG_MADE_NAME_BYTES = NAME_LENGTH_MAX + sizeof(".preview"),
+};
 
 struct config_place {
 	const char *file;       /* one of config->files */
@@ -70,8 +73,33 @@ struct config_place config_build_place(const struct config_build *);
 void config_build_error(struct config_build *, struct config_place,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What a section says of a key, and where; in config_section.c. */
+bool config_is_set(const struct config_section *, const char *key);
+bool config_is_bad(const struct config_section *, const char *key);
+
+/* It is set, and was not refused. */
+bool config_is_good(const struct config_section *, const char *key);
+
+/* Where it stands; its section if it is not set. */
+struct config_place config_place_of(const struct config_section *,
+    const char *key);
+
+/* The one of two keys that a user wrote. */
+struct config_place config_place_of_either(const struct config_section *,
+    const char *first, const char *second);
+
+/* The name of the listener that `preview` makes; it may be too long. */
+void config_preview_name(const char *service,
+    char ret_name[CONFIG_MADE_NAME_BYTES]);
+
+/* Which listeners services have, and whether they share them; once. */
+void config_listen(struct config_build *);
+
 /* What must hold between keys and sections; in config_check.c. */
 void config_check(struct config_build *);
+
+/* Of these, what is about rollouts; in config_check_rollout.c. */
+void config_check_rollout(struct config_build *, const struct config_section *);
 
 void config_errors_add(struct config_errors *, struct config_place,
     const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -4,7 +4,8 @@
  * The parser, the defaults, the range checks, the comparison of two specs and
  * the check of supd.conf(5) all read it, so that none of them can drift from
  * the others.  A new key is a new row, a field of spec.h and an entry in the
- * man page; a new kind of value is a type here and a parser in config_value.c.
+ * man page; a new kind of value is a type here, a parser in config_value.c or
+ * beside it, and what makes two of them differ in spec_differs.c.
  */
 #ifndef SUPD_CONFIG_TABLE_H
 #define SUPD_CONFIG_TABLE_H
@@ -28,8 +29,9 @@ enum config_type {
 	CONFIG_PATH,            /* char * */
 	CONFIG_ACCOUNT,         /* char *, a user or a group */
 	CONFIG_OWNER,           /* char *, USER[:GROUP] */
-	CONFIG_FILE,            /* char *, `file PATH` */
+	CONFIG_TEXT,            /* char *, as it stands */
 	CONFIG_ADDRESS,         /* a whole struct listener_spec */
+	CONFIG_PREVIEW,         /* the same; TCP */
 	CONFIG_NUMBER,          /* uint32_t */
 	CONFIG_MODE,            /* uint32_t, octal */
 	CONFIG_BOOLEAN,         /* bool */
@@ -39,7 +41,11 @@ enum config_type {
 	CONFIG_CHOICE,          /* an enum, in the order of `choices` */
 	CONFIG_SIGNAL,          /* int */
 	CONFIG_EXITS,           /* struct exit_set */
-	CONFIG_READY,           /* a whole struct spec */
+	CONFIG_READY,           /* a whole struct spec, and so the rest: */
+	CONFIG_VERSION,         /* `file PATH` or `exec COMMAND` */
+	CONFIG_PROBE,           /* `http PATH`, `tcp` or `exec COMMAND` */
+	CONFIG_STATUSES,        /* N or N-M */
+	CONFIG_STEPS,           /* `5% 1m, 25% pause, 100%` */
 };
 
 /* What it takes for a changed value to be in force. */
@@ -61,7 +67,7 @@ struct config_key {
 	const char *help;       /* for messages; the manual says more */
 };
 
-enum { CONFIG_KEYS_MAX = 48 };
+enum { CONFIG_KEYS_MAX = 64 };
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;   /* at most CONFIG_KEYS_MAX */
 

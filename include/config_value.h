@@ -7,6 +7,7 @@
 #ifndef SUPD_CONFIG_VALUE_H
 #define SUPD_CONFIG_VALUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +26,23 @@ int config_value_parse(const struct config_key *, const char *text,
 /* Is it a name that a service or listener may have?  0 or -EINVAL. */
 int config_name_check(const char *name, char *ret_text);
 
-/* IPV4:PORT, [IPV6]:PORT or unix:/PATH.  0 or -EINVAL. */
-int config_address_parse(const char *text, struct address *ret_address,
-    char *ret_text);
+/*
+ * IPV4:PORT or [IPV6]:PORT, and unix:/PATH unless it must be TCP.  0 or
+ * -EINVAL.
+ */
+int config_address_parse(const char *text, bool tcp,
+    struct address *ret_address, char *ret_text);
+
+/* An absolute path; as config_value_parse(). */
+int config_path_parse(const struct config_key *, const char *text,
+    char **ret_path, char *ret_text);
+
+/*
+ * A number and a unit.  `also` is what the message offers besides, as
+ * "off or ".  0, or -EINVAL and ret_text.
+ */
+int config_duration_parse(const char *also, uint64_t min_ms, uint64_t max_ms,
+    const char *text, uint64_t *ret_ms, char *ret_text);
 
 /* Lists, in config_list.c; as config_value_parse(). */
 int config_command_parse(const struct config_key *, const char *text,
@@ -36,6 +51,21 @@ int config_list_parse(const struct config_key *, const char *text,
     char ***ret_list, char *ret_text);
 int config_exits_parse(const struct config_key *, const char *text,
     struct exit_set *ret_set, char *ret_text);
+
+/* Values whose first word says what the rest is, in config_form.c. */
+int config_ready_parse(const struct config_key *, const char *text,
+    struct spec *, char *ret_text);
+int config_version_parse(const struct config_key *, const char *text,
+    struct spec *, char *ret_text);
+int config_probe_parse(const char *text, struct spec *, char *ret_text);
+
+/* Numbers of their own spelling, in config_steps.c. */
+int config_steps_parse(const char *text, struct spec *, char *ret_text);
+int config_statuses_parse(const struct config_key *, const char *text,
+    struct spec *, char *ret_text);
+
+/* May it be the first word of a command: absolute, or to look for in PATH? */
+bool config_is_program(const char *word);
 
 /* Decimal digits up to *ret_end.  0, or -EINVAL also for what does not fit. */
 int config_digits_parse(const char *text, const char **ret_end,

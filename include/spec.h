@@ -25,7 +25,8 @@ struct address {
 	char path[108];         /* of a unix socket, as in sockaddr_un */
 };
 
-struct listener_spec {          /* [listener NAME], or `listen` of a service */
+/* [listener NAME], or `listen` or `preview` of a service. */
+struct listener_spec {
 	char name[NAME_LENGTH_MAX + 1];
 	char *address_text;     /* as written */
 	struct address address;
@@ -33,6 +34,7 @@ struct listener_spec {          /* [listener NAME], or `listen` of a service */
 	bool nonblocking;
 	bool ipv6_only;
 	bool preview;           /* reaches the candidate while there is one */
+	bool shared;            /* several services have it */
 	uint32_t mode;          /* of a unix socket's path */
 	char *owner;            /* USER[:GROUP], or NULL */
 };
@@ -69,7 +71,8 @@ struct spec {                   /* [service NAME] */
 	char **environment;     /* NAME=value */
 	char *environment_file; /* or NULL */
 	char *user, *group;     /* or NULL */
-	char **listeners;       /* names; that of `listen` first */
+	char **listeners;       /* names; that of `listen` first, that of */
+				/* `preview` last */
 	struct listener_spec *sockets;  /* what each name stood for; a copy */
 	size_t socket_count;
 	enum ready_kind ready;
@@ -138,10 +141,39 @@ const struct listener_spec *config_listener(const struct config *,
 /* Numerically the same; the spelling does not matter. */
 bool address_equal(const struct address *, const struct address *);
 
+/* A weight as a user writes it: 5%, 0.1%. */
+struct spec_weight {
+	char text[8];
+};
+struct spec_weight spec_weight(uint32_t permille);
+
+/* What clients connect to: all sockets but that of `preview`, which is last. */
+size_t spec_public_count(const struct spec *);
+
+/*
+ * Why two releases cannot share the listeners by weight (`lanes` is false), as
+ * the rest of a sentence: `listener admin is a unix socket`.
+ */
+struct spec_obstacle {
+	char text[NAME_LENGTH_MAX + 40];
+};
+struct spec_obstacle spec_lanes_obstacle(const struct spec *);
+
+/*
+ * Can this strategy do what it says with so many workers?  If not, a sentence
+ * that begins with its name says why, and what would do, in ret_text
+ * (REASON_BYTES_MAX): where weight can only be a share of the workers, a canary
+ * has only whole ones, and blue-green has no moment at which all connections
+ * move.
+ */
+bool spec_strategy_possible(const struct spec *, enum strategy,
+    uint32_t workers, char *ret_text);
+
 /*
  * The planner's view of a spec with `workers` slots: percentages resolved as
  * Kubernetes does (surge up, unavailable down).  Where both come out as 0,
- * surge becomes 1: a share that rounds to nothing must not cost capacity.
+ * surge becomes 1: a share that rounds to nothing must not cost capacity.  A
+ * canary's own number of workers is rounded up and at most `workers`.
  */
 struct policy spec_policy(const struct spec *, uint32_t workers);
 
@@ -156,7 +188,7 @@ bool spec_release_differs(const struct spec *a, const struct spec *b,
 bool listener_spec_differs(const struct listener_spec *a,
     const struct listener_spec *b, const char **ret_key);
 
-/* The same for what is taken over in place. */
+/* The same for what is taken over in place, also because of another service. */
 bool spec_fleet_differs(const struct spec *a, const struct spec *b,
     const char **ret_key);
 

@@ -3,9 +3,9 @@
  * defaults, checked, and becomes a struct config or a list of errors.
  *
  * What happens in between is in config_reader.c (lines), config_collect.c
- * (sections and values), config_value.c (one value), config_check.c (between
- * values); config_table.c says which keys there are, config_file.c reads from
- * disk.
+ * (sections and values), config_value.c (one value), config_listen.c (what
+ * services listen on), config_check.c (between values); config_table.c says
+ * which keys there are, config_file.c reads from disk.
  */
 #include "config.h"
 
@@ -17,7 +17,6 @@
 
 #include "config_build.h"
 #include "config_value.h"
-#include "config_words.h"
 
 static void
 apply_defaults(struct config_build *b, struct config_section *section)
@@ -53,32 +52,6 @@ apply_own_defaults(struct config_build *b)
 	    config->state_dir == NULL;
 }
 
-/* `listen` makes a listener with the name of its service. */
-static void
-finish_listen(struct config_build *b, struct config_section *section)
-{
-	const struct config_key *key = config_key_find(CONFIG_SERVICE,
-	    "listen");
-	size_t index = (size_t)(key - config_keys);
-	struct spec *spec = section->object;
-	const char *names[LISTENERS_MAX + 1] = { spec->name };
-	size_t count = 1;
-	char **list;
-
-	if (section->key_lines[index] == 0 || section->key_bad[index] ||
-	    spec->listeners == NULL)
-		return;
-	for (char **name = spec->listeners; *name != NULL; name++)
-		names[count++] = *name;
-	list = config_words_pack(names, count);
-	if (list == NULL) {
-		b->out_of_memory = true;
-		return;
-	}
-	free(spec->listeners);
-	spec->listeners = list;
-}
-
 static bool
 has_section(const struct config_build *b, const void *object)
 {
@@ -94,51 +67,15 @@ fill(struct config_build *b)
 {
 	struct config_section section = { .kind = CONFIG_LISTENER };
 
-	for (size_t i = 0; i < b->section_count; i++) {
+	for (size_t i = 0; i < b->section_count; i++)
 		apply_defaults(b, &b->sections[i]);
-		if (b->sections[i].kind == CONFIG_SERVICE)
-			finish_listen(b, &b->sections[i]);
-	}
-	/* Those that `listen` made have no section. */
+	/* Those that services made have no section. */
 	for (size_t i = 0; i < b->config->listener_count; i++) {
 		section.object = &b->config->listeners[i];
 		if (!has_section(b, section.object))
 			apply_defaults(b, &section);
 	}
 	apply_own_defaults(b);
-}
-
-/*
- * What the names in `listeners` stand for now: a release keeps it, to bind it
- * again, and to tell that a name stands for another socket later.
- */
-static int
-copy_sockets(const struct config *config, struct spec *spec)
-{
-	size_t count = 0;
-
-	while (spec->listeners[count] != NULL)
-		count++;
-	if (count == 0)
-		return 0;
-	spec->sockets = calloc(count, sizeof(*spec->sockets));
-	if (spec->sockets == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		const struct listener_spec *from = config_listener(config,
-		    spec->listeners[i]);
-		struct listener_spec *to = &spec->sockets[i];
-
-		assert(from != NULL);
-		*to = *from;
-		to->address_text = strdup(from->address_text);
-		to->owner = from->owner != NULL ? strdup(from->owner) : NULL;
-		spec->socket_count = i + 1;
-		if (to->address_text == NULL ||
-		    (from->owner != NULL && to->owner == NULL))
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 static size_t
@@ -242,14 +179,10 @@ config_build_end(struct config_build *b)
 
 	fill(b);
 	if (!b->out_of_memory)
+		config_listen(b);
+	if (!b->out_of_memory)
 		config_check(b);
 	sort_errors(b);
-	for (size_t i = 0; i < config->service_count; i++) {
-		if (b->out_of_memory || has_errors(b))
-			break;
-		if (copy_sockets(config, config->services[i]) < 0)
-			b->out_of_memory = true;
-	}
 	if (b->out_of_memory)
 		config_errors_add(b->errors, config_build_place(b),
 		    "out of memory");

@@ -13,12 +13,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SPELLING \
-	"must be IPV4:PORT, [IPV6]:PORT or unix:/PATH, such as 0.0.0.0:80 or" \
-	" [::]:443, not \"%.80s\""
-
 _Static_assert(INET6_ADDRSTRLEN <= sizeof(((struct address *)0)->host),
     "host");
+
+static int
+refuse(bool tcp, const char *text, char *ret_text)
+{
+	return config_refuse(ret_text, "must be IPV4:PORT%s, such as 0.0.0.0:80"
+	    " or [::]:443, not \"%.80s\"", tcp ? " or [IPV6]:PORT" :
+	    ", [IPV6]:PORT or unix:/PATH", text);
+}
 
 static int
 parse_port(const char *digits, uint16_t *ret_port)
@@ -71,7 +75,7 @@ parse_host(const char *host, struct address *address)
 }
 
 int
-config_address_parse(const char *text, struct address *ret_address,
+config_address_parse(const char *text, bool tcp, struct address *ret_address,
     char *ret_text)
 {
 	struct address address = { .family = ADDRESS_IPV4 };
@@ -80,10 +84,10 @@ config_address_parse(const char *text, struct address *ret_address,
 	char copy[sizeof(address.host)];
 	size_t length;
 
-	if (strncmp(text, "unix:", 5) == 0)
+	if (strncmp(text, "unix:", 5) == 0 && !tcp)
 		return parse_unix(text + 5, ret_address, ret_text);
 	if (port == NULL)
-		return config_refuse(ret_text, SPELLING, text);
+		return refuse(tcp, text, ret_text);
 	length = (size_t)(port - host);
 	if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
 		address.family = ADDRESS_IPV6;
@@ -91,11 +95,11 @@ config_address_parse(const char *text, struct address *ret_address,
 		length -= 2;
 	}
 	if (length >= sizeof(copy))
-		return config_refuse(ret_text, SPELLING, text);
+		return refuse(tcp, text, ret_text);
 	memcpy(copy, host, length);
 	copy[length] = '\0';
 	if (parse_host(copy, &address) < 0)
-		return config_refuse(ret_text, SPELLING, text);
+		return refuse(tcp, text, ret_text);
 	if (parse_port(port + 1, &address.port) < 0)
 		return config_refuse(ret_text,
 		    "the port must be a number from 1 to"

@@ -14,54 +14,13 @@
 
 #include "config_value.h"
 
-static size_t
-key_index(const struct config_section *section, const char *name)
-{
-	const struct config_key *key = config_key_find(section->kind, name);
-
-	assert(key != NULL);
-	return (size_t)(key - config_keys);
-}
-
-static bool
-is_set(const struct config_section *section, const char *name)
-{
-	return section->key_lines[key_index(section, name)] != 0;
-}
-
-static bool
-is_bad(const struct config_section *section, const char *name)
-{
-	return section->key_bad[key_index(section, name)];
-}
-
-/* Where a key stands; its section if it is not set. */
-static struct config_place
-place_of(const struct config_section *section, const char *name)
-{
-	struct config_place place = section->place;
-	unsigned line = section->key_lines[key_index(section, name)];
-
-	if (line != 0)
-		place.line = line;
-	return place;
-}
-
-/* The one of two keys that a user wrote, for where to report. */
-static struct config_place
-place_of_either(const struct config_section *section, const char *first,
-    const char *second)
-{
-	return place_of(section, is_set(section, first) ? first : second);
-}
-
 static void
 check_required(struct config_build *b, const struct config_section *section,
     const char *name)
 {
 	const struct config_key *key = config_key_find(section->kind, name);
 
-	if (is_set(section, name))
+	if (config_is_set(section, name))
 		return;
 	config_build_error(b, section->place, "[%s %s] needs %s: %s",
 	    config_kind_names[section->kind], section->name, name, key->help);
@@ -70,9 +29,10 @@ check_required(struct config_build *b, const struct config_section *section,
 static void
 check_credentials(struct config_build *b, const struct config_section *section)
 {
-	if (!is_set(section, "group") || is_set(section, "user"))
+	if (!config_is_set(section, "group") ||
+	    config_is_set(section, "user"))
 		return;
-	config_build_error(b, place_of(section, "group"),
+	config_build_error(b, config_place_of(section, "group"),
 	    "group: needs user too; without it workers would keep supd's");
 }
 
@@ -101,23 +61,35 @@ static void
 check_listeners(struct config_build *b, const struct config_section *section)
 {
 	const struct spec *spec = section->object;
-	bool has_listen = is_set(section, "listen");
+	struct config_place place = config_place_of(section, "listeners");
+	bool has_listen = config_is_set(section, "listen");
+	size_t end = 0;
 	char known[REASON_BYTES_MAX / 2];
 
-	if (is_bad(section, "listeners") || is_bad(section, "listen"))
+	if (config_is_bad(section, "listeners") ||
+	    config_is_bad(section, "listen"))
 		return;
-	for (size_t i = has_listen ? 1 : 0; spec->listeners[i] != NULL; i++) {
+	while (spec->listeners[end] != NULL)
+		end++;
+	if (config_is_good(section, "preview"))
+		end--;
+	for (size_t i = has_listen ? 1 : 0; i < end; i++) {
 		const char *name = spec->listeners[i];
+		const struct listener_spec *listener = config_listener(
+		    b->config, name);
 
 		if (has_listen && strcmp(name, spec->name) == 0) {
-			config_build_error(b, place_of(section, "listeners"),
-			    "listeners: %s is the one that listen makes; it"
-			    " is passed first and must not be named", name);
-		} else if (config_listener(b->config, name) == NULL) {
+			config_build_error(b, place, "listeners: %s is the one"
+			    " that listen makes; it is passed first and must"
+			    " not be named", name);
+		} else if (listener == NULL) {
 			list_listeners(b->config, known, sizeof(known));
-			config_build_error(b, place_of(section, "listeners"),
-			    "listeners: there is no [listener %s]; %s", name,
-			    known);
+			config_build_error(b, place, "listeners: there is no"
+			    " [listener %s]; %s", name, known);
+		} else if (listener->preview) {
+			config_build_error(b, place, "listeners: %s is the"
+			    " preview of a service; that service gets it by"
+			    " itself, and no other may name it", name);
 		}
 	}
 }
@@ -129,48 +101,27 @@ check_ready(struct config_build *b, const struct config_section *section)
 	size_t taken = 3;
 	char alive[CONFIG_DURATION_BYTES], timeout[CONFIG_DURATION_BYTES];
 
-	if (is_bad(section, "ready"))
+	if (config_is_bad(section, "ready"))
 		return;
-	if (spec->ready == READY_FD && !is_bad(section, "listeners") &&
-	    !is_bad(section, "listen")) {
+	if (spec->ready == READY_FD && !config_is_bad(section, "listeners") &&
+	    !config_is_bad(section, "listen") &&
+	    !config_is_bad(section, "preview")) {
 		while (spec->listeners[taken - 3] != NULL)
 			taken++;
 		if (spec->ready_fd < taken)
-			config_build_error(b, place_of(section, "ready"),
+			config_build_error(b, config_place_of(section, "ready"),
 			    "ready: fd %u is that of a listener; the first"
 			    " free one is %zu", spec->ready_fd, taken);
 	}
-	if (spec->ready != READY_ALIVE || is_bad(section, "ready_timeout") ||
+	if (spec->ready != READY_ALIVE ||
+	    config_is_bad(section, "ready_timeout") ||
 	    spec->ready_alive_ms < spec->ready_timeout_ms)
 		return;
 	config_duration_text(spec->ready_alive_ms, alive);
 	config_duration_text(spec->ready_timeout_ms, timeout);
-	config_build_error(b, place_of_either(section, "ready",
+	config_build_error(b, config_place_of_either(section, "ready",
 	    "ready_timeout"), "ready: alive %s must be shorter than"
 	    " ready_timeout, which is %s", alive, timeout);
-}
-
-static void
-check_rollout(struct config_build *b, const struct config_section *section)
-{
-	const struct spec *spec = section->object;
-	char deadline[CONFIG_DURATION_BYTES], ready[CONFIG_DURATION_BYTES];
-
-	if (spec->max_surge.value == 0 && spec->max_unavailable.value == 0 &&
-	    !is_bad(section, "max_surge") &&
-	    !is_bad(section, "max_unavailable"))
-		config_build_error(b, place_of(section, "max_surge"),
-		    "max_surge: must not be 0 while max_unavailable is 0, or"
-		    " nothing could be replaced");
-	if (is_bad(section, "min_ready") || is_bad(section,
-	    "progress_deadline") ||
-	    spec->min_ready_ms < spec->progress_deadline_ms)
-		return;
-	config_duration_text(spec->progress_deadline_ms, deadline);
-	config_duration_text(spec->min_ready_ms, ready);
-	config_build_error(b, place_of_either(section, "progress_deadline",
-	    "min_ready"), "progress_deadline: must be longer than min_ready,"
-	    " which is %s, not %s", ready, deadline);
 }
 
 static void
@@ -179,19 +130,20 @@ check_backoff(struct config_build *b, const struct config_section *section)
 	const struct spec *spec = section->object;
 	char min[CONFIG_DURATION_BYTES], max[CONFIG_DURATION_BYTES];
 
-	if (is_bad(section, "backoff_min") || is_bad(section, "backoff_max"))
+	if (config_is_bad(section, "backoff_min") ||
+	    config_is_bad(section, "backoff_max"))
 		return;
 	/* Nothing doubled stays nothing: a crash loop without a pause is for
 	 * who says so twice. */
 	if (spec->backoff_min_ms == 0 && spec->backoff_max_ms != 0)
-		config_build_error(b, place_of_either(section, "backoff_min",
-		    "backoff_max"), "backoff_min: must be at least 1ms, or "
+		config_build_error(b, config_place_of_either(section,
+		    "backoff_min", "backoff_max"), "backoff_min: must be at least 1ms, or "
 		    "backoff_max 0ms too, which switches pauses off");
 	if (spec->backoff_min_ms <= spec->backoff_max_ms)
 		return;
 	config_duration_text(spec->backoff_min_ms, min);
 	config_duration_text(spec->backoff_max_ms, max);
-	config_build_error(b, place_of_either(section, "backoff_min",
+	config_build_error(b, config_place_of_either(section, "backoff_min",
 	    "backoff_max"), "backoff_min: must be at most backoff_max, which"
 	    " is %s, not %s", max, min);
 }
@@ -202,9 +154,9 @@ check_only_for(struct config_build *b, const struct config_section *section,
 {
 	const struct listener_spec *listener = section->object;
 
-	if (is_set(section, name) && listener->address_text != NULL &&
+	if (config_is_set(section, name) && listener->address_text != NULL &&
 	    listener->address.family != family)
-		config_build_error(b, place_of(section, name),
+		config_build_error(b, config_place_of(section, name),
 		    "%s: is only for %s, and this one is %s", name, text,
 		    listener->address_text);
 }
@@ -229,7 +181,7 @@ check_section(struct config_build *b, const struct config_section *section)
 		check_credentials(b, section);
 		check_listeners(b, section);
 		check_ready(b, section);
-		check_rollout(b, section);
+		config_check_rollout(b, section);
 		check_backoff(b, section);
 		break;
 	case CONFIG_KIND_COUNT:
@@ -247,9 +199,11 @@ check_pair(struct config_build *b, size_t first, size_t second)
 
 	if (strcmp(left->name, right->name) == 0)
 		config_build_error(b, b->listener_places[second],
-		    "a listener named %s is already at %s:%u (listen makes one"
-		    " named after its service)", right->name, place.file,
-		    place.line);
+		    "a listener named %s is already at %s:%u (%s)",
+		    right->name, place.file, place.line,
+		    left->preview || right->preview ?
+		    "preview makes one named SERVICE.preview" :
+		    "listen makes one named after its service");
 	if (left->address_text != NULL && right->address_text != NULL &&
 	    address_equal(&left->address, &right->address))
 		config_build_error(b, b->listener_places[second],
@@ -263,9 +217,9 @@ check_runtime_dir(struct config_build *b)
 {
 	const struct config_section *section = &b->sections[0];
 	const char *path = b->config->runtime_dir;
-	struct config_place place = place_of(section, "runtime_dir");
+	struct config_place place = config_place_of(section, "runtime_dir");
 
-	if (is_set(section, "runtime_dir") ||
+	if (config_is_set(section, "runtime_dir") ||
 	    (path[0] == '/' && strlen(path) <= RUNTIME_DIR_BYTES_MAX))
 		return;
 	if (place.line == 0)

@@ -83,6 +83,33 @@ new_service(struct config_build *b, const char *name, unsigned line)
 	return spec;
 }
 
+/* The listener that a service's value makes.  NULL: an error was reported. */
+static struct listener_spec *
+made_listener(struct config_build *b, const struct config_key *key)
+{
+	const char *service = b->section->name;
+	char name[CONFIG_MADE_NAME_BYTES];
+	struct listener_spec *listener;
+	size_t length;
+
+	if (key->type == CONFIG_ADDRESS)
+		return new_listener(b, service, b->key_line);
+	config_preview_name(service, name);
+	length = strlen(name);
+	if (length > NAME_LENGTH_MAX) {
+		config_build_error(b, place_at(b, b->key_line), "%s: makes a"
+		    " listener named %s, and names have at most %d characters;"
+		    " the name of the service must be shorter by %zu",
+		    key->name, name, NAME_LENGTH_MAX,
+		    length - NAME_LENGTH_MAX);
+		return NULL;
+	}
+	listener = new_listener(b, name, b->key_line);
+	if (listener != NULL)
+		listener->preview = true;
+	return listener;
+}
+
 /* A value is complete: its last line was read. */
 static void
 finish_value(struct config_build *b)
@@ -101,10 +128,14 @@ finish_value(struct config_build *b)
 		(void)config_refuse(text,
 		    "has no value; give one or remove the key");
 	} else {
-		if (key->kind == CONFIG_SERVICE && key->type == CONFIG_ADDRESS)
-			object = new_listener(b, section->name, b->key_line);
-		if (object == NULL)
+		if (key->kind == CONFIG_SERVICE &&
+		    (key->type == CONFIG_ADDRESS ||
+		    key->type == CONFIG_PREVIEW))
+			object = made_listener(b, key);
+		if (object == NULL) {
+			section->key_bad[key_index(key)] = true;
 			return;
+		}
 		result = config_value_parse(key, b->value, object, text);
 	}
 	section->key_bad[key_index(key)] = result < 0;

@@ -134,6 +134,13 @@ config_signal_number(const char *name)
 	return 0;
 }
 
+bool
+config_is_program(const char *word)
+{
+	return word[0] == '/' ||
+	    (word[0] != '\0' && strchr(word, '/') == NULL);
+}
+
 int
 config_command_parse(const struct config_key *key, const char *text,
     char ***ret_argv, char *ret_text)
@@ -143,8 +150,7 @@ config_command_parse(const struct config_key *key, const char *text,
 
 	if (result < 0)
 		return result;
-	if (words[0] == NULL || words[0][0] == '\0' ||
-	    (words[0][0] != '/' && strchr(words[0], '/') != NULL)) {
+	if (words[0] == NULL || !config_is_program(words[0])) {
 		result = config_refuse(ret_text,
 		    "must begin with an absolute path or"
 		    " a name to be looked for in PATH, not \"%.80s\"",

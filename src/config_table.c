@@ -24,15 +24,22 @@ static const char *const kill_modes[] = { "group", "process", NULL };
 static const char *const restarts[] = {
 	"always", "on-failure", "never", NULL
 };
-static const char *const strategies[] = { "rolling", NULL };
+static const char *const strategies[] = {
+	"rolling", "canary", "blue-green", NULL
+};
 static const char *const on_failures[] = { "rollback", "pause", NULL };
+static const char *const steers[] = { "random", "source-ip", NULL };
+static const char *const promotions[] = { "auto", "manual", NULL };
 
 _Static_assert(KILL_MODE_GROUP == 0 && KILL_MODE_PROCESS == 1, "kill_modes");
 _Static_assert(RESTART_ALWAYS == 0 && RESTART_ON_FAILURE == 1 &&
     RESTART_NEVER == 2, "restarts");
-_Static_assert(STRATEGY_ROLLING == 0, "strategies");
+_Static_assert(STRATEGY_ROLLING == 0 && STRATEGY_CANARY == 1 &&
+    STRATEGY_BLUE_GREEN == 2, "strategies");
 _Static_assert(ON_FAILURE_ROLLBACK == 0 && ON_FAILURE_PAUSE == 1,
     "on_failures");
+_Static_assert(STEER_RANDOM == 0 && STEER_SOURCE_IP == 1, "steers");
+_Static_assert(PROMOTION_AUTO == 0 && PROMOTION_MANUAL == 1, "promotions");
 
 #define SUPD(field) offsetof(struct config, field)
 #define LISTENER(field) offsetof(struct listener_spec, field)
@@ -90,6 +97,9 @@ const struct config_key config_keys[] = {
 	{ CONFIG_SERVICE, "listen", CONFIG_ADDRESS, 0, 0,
 	    NULL, CONFIG_RELEASE, 0, NULL,
 	    "an address to listen on" },
+	{ CONFIG_SERVICE, "preview", CONFIG_PREVIEW, 0, 0,
+	    NULL, CONFIG_RELEASE, 0, NULL,
+	    "an address where only the new release answers" },
 	{ CONFIG_SERVICE, "listeners", CONFIG_NAMES, 0, LISTENERS_MAX,
 	    "", CONFIG_RELEASE, SERVICE(listeners), NULL,
 	    "names of [listener NAME] sections" },
@@ -144,9 +154,60 @@ const struct config_key config_keys[] = {
 	{ CONFIG_SERVICE, "on_failure", CONFIG_CHOICE, 0, 0,
 	    "rollback", CONFIG_FLEET, SERVICE(on_failure), on_failures,
 	    "what becomes of a rollout that failed" },
-	{ CONFIG_SERVICE, "version", CONFIG_FILE, 0, 0,
-	    NULL, CONFIG_RELEASE, SERVICE(version_file), NULL,
-	    "a file whose first line labels the release" },
+	{ CONFIG_SERVICE, "steps", CONFIG_STEPS, 0, 0,
+	    "5% 1m, 25% 5m, 50% 5m, 100%", CONFIG_FLEET, 0, NULL,
+	    "the weights of a canary and how long each is held" },
+	{ CONFIG_SERVICE, "canary_workers", CONFIG_AMOUNT, 1, WORKERS_MAX,
+	    NULL, CONFIG_FLEET, SERVICE(canary_workers), NULL,
+	    "workers of a canary that has not all connections yet" },
+	{ CONFIG_SERVICE, "steer", CONFIG_CHOICE, 0, 0,
+	    "random", CONFIG_FLEET, SERVICE(steer), steers,
+	    "who is sent to the new release" },
+	{ CONFIG_SERVICE, "promotion", CONFIG_CHOICE, 0, 0,
+	    "auto", CONFIG_FLEET, SERVICE(promotion), promotions,
+	    "who says that blue-green moves over" },
+	{ CONFIG_SERVICE, "keep_old", CONFIG_DURATION, 0, 7 * DAY_MS,
+	    "0s", CONFIG_FLEET, SERVICE(keep_old_ms), NULL,
+	    "how long blue-green keeps the old workers" },
+	{ CONFIG_SERVICE, "probe", CONFIG_PROBE, 0, 0,
+	    NULL, CONFIG_FLEET, 0, NULL,
+	    "how a release is asked whether it serves" },
+	{ CONFIG_SERVICE, "probe_interval", CONFIG_DURATION, 10, HOUR_MS,
+	    "2s", CONFIG_FLEET, SERVICE(probe_interval_ms), NULL,
+	    "from one probe to the next" },
+	{ CONFIG_SERVICE, "probe_timeout", CONFIG_DURATION, 1, HOUR_MS,
+	    "1s", CONFIG_FLEET, SERVICE(probe_timeout_ms), NULL,
+	    "how long a probe may take" },
+	{ CONFIG_SERVICE, "probe_failures", CONFIG_NUMBER, 1, 1000,
+	    "3", CONFIG_FLEET, SERVICE(probe_failures), NULL,
+	    "failed probes in a row that are a verdict" },
+	{ CONFIG_SERVICE, "probe_status", CONFIG_STATUSES, 100, 599,
+	    "200-399", CONFIG_FLEET, 0, NULL,
+	    "the HTTP status of a good answer" },
+	{ CONFIG_SERVICE, "probe_body", CONFIG_TEXT, 0, 0,
+	    NULL, CONFIG_FLEET, SERVICE(probe_body), NULL,
+	    "text that a good answer contains" },
+	{ CONFIG_SERVICE, "analysis", CONFIG_COMMAND, 1, ARGV_MAX,
+	    NULL, CONFIG_FLEET, SERVICE(analysis), NULL,
+	    "a command that judges the new release" },
+	{ CONFIG_SERVICE, "analysis_interval", CONFIG_DURATION, 10, DAY_MS,
+	    "10s", CONFIG_FLEET, SERVICE(analysis_interval_ms), NULL,
+	    "from one analysis to the next" },
+	{ CONFIG_SERVICE, "analysis_timeout", CONFIG_DURATION, 1, DAY_MS,
+	    "30s", CONFIG_FLEET, SERVICE(analysis_timeout_ms), NULL,
+	    "how long an analysis may take" },
+	{ CONFIG_SERVICE, "before_rollout", CONFIG_COMMAND, 1, ARGV_MAX,
+	    NULL, CONFIG_FLEET, SERVICE(before_rollout), NULL,
+	    "a command before a rollout changes anything" },
+	{ CONFIG_SERVICE, "after_rollout", CONFIG_COMMAND, 1, ARGV_MAX,
+	    NULL, CONFIG_FLEET, SERVICE(after_rollout), NULL,
+	    "a command after a rollout" },
+	{ CONFIG_SERVICE, "hook_timeout", CONFIG_DURATION, 1, DAY_MS,
+	    "60s", CONFIG_FLEET, SERVICE(hook_timeout_ms), NULL,
+	    "how long each of these commands may take" },
+	{ CONFIG_SERVICE, "version", CONFIG_VERSION, 0, 0,
+	    NULL, CONFIG_RELEASE, 0, NULL,
+	    "what labels the release" },
 };
 
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
@@ -259,11 +320,14 @@ bool
 config_type_is_list(enum config_type type)
 {
 	return type == CONFIG_COMMAND || type == CONFIG_ENVIRONMENT ||
-	    type == CONFIG_NAMES || type == CONFIG_EXITS;
+	    type == CONFIG_NAMES || type == CONFIG_EXITS ||
+	    type == CONFIG_VERSION || type == CONFIG_PROBE ||
+	    type == CONFIG_STEPS;
 }
 
 bool
 config_type_is_words(enum config_type type)
 {
-	return config_type_is_list(type) || type == CONFIG_READY;
+	return type == CONFIG_READY ||
+	    (config_type_is_list(type) && type != CONFIG_STEPS);
 }

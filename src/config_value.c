@@ -16,12 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_words.h"
-
 enum {
 	ACCOUNT_LENGTH_MAX = 64,
 	PATH_BYTES_MAX = 4095,          /* the kernel's, without the NUL */
-	ALIVE_MS_MAX = 24 * 3600 * 1000,
 };
 
 static const struct {
@@ -106,31 +103,12 @@ parse_span(const char *text, uint64_t *ret_ms)
 }
 
 static int
-parse_duration(const char *also, uint64_t min_ms, uint64_t max_ms,
-    const char *text, uint64_t *ret_ms, char *ret_text)
-{
-	char min[CONFIG_DURATION_BYTES], max[CONFIG_DURATION_BYTES];
-	uint64_t value_ms;
-
-	if (parse_span(text, &value_ms) == 0 && value_ms >= min_ms &&
-	    value_ms <= max_ms) {
-		*ret_ms = value_ms;
-		return 0;
-	}
-	config_duration_text(min_ms, min);
-	config_duration_text(max_ms, max);
-	return config_refuse(ret_text,
-	    "must be %sa duration from %s to %s (units ms,"
-	    " s, m, h, d), not \"%.60s\"", also, min, max, text);
-}
-
-static int
 parse_switched(const struct config_key *key, const char *text,
     uint64_t *ret_ms, char *ret_text)
 {
 	if (strcmp(text, "off") != 0)
-		return parse_duration("off or ", key->min, key->max, text,
-		    ret_ms, ret_text);
+		return config_duration_parse("off or ", key->min, key->max,
+		    text, ret_ms, ret_text);
 	*ret_ms = 0;
 	return 0;
 }
@@ -139,12 +117,13 @@ static int
 parse_amount(const struct config_key *key, const char *text,
     struct amount *ret_amount, char *ret_text)
 {
+	const unsigned percent_min = key->min > 0 ? 1 : 0;
 	const char *end;
 	uint64_t value;
 
 	if (config_digits_parse(text, &end, &value) < 0)
 		goto wrong;
-	if (strcmp(end, "%") == 0 && value <= 100) {
+	if (strcmp(end, "%") == 0 && value >= percent_min && value <= 100) {
 		*ret_amount = (struct amount){ (uint32_t)value, true };
 		return 0;
 	}
@@ -155,8 +134,8 @@ parse_amount(const struct config_key *key, const char *text,
 wrong:
 	return config_refuse(ret_text,
 	    "must be a number from %ju to %ju or a share"
-	    " from 0%% to 100%%, not \"%.60s\"", (uintmax_t)key->min,
-	    (uintmax_t)key->max, text);
+	    " from %u%% to 100%%, not \"%.60s\"", (uintmax_t)key->min,
+	    (uintmax_t)key->max, percent_min, text);
 }
 
 static int
@@ -208,40 +187,6 @@ copy(const char *text, char **ret_copy)
 	return 0;
 }
 
-static int
-parse_path(const struct config_key *key, const char *text, char **ret_path,
-    char *ret_text)
-{
-	size_t length_max = key->max != 0 ? key->max : PATH_BYTES_MAX;
-
-	if (text[0] != '/')
-		return config_refuse(ret_text, "must be an absolute path, not"
-		    " \"%.80s\"", text);
-	if (strlen(text) > length_max)
-		return config_refuse(ret_text,
-		    "must be a path of at most %zu bytes,"
-		    " not %zu", length_max, strlen(text));
-	return copy(text, ret_path);
-}
-
-static int
-parse_file(const struct config_key *key, const char *text, char **ret_path,
-    char *ret_text)
-{
-	size_t blanks;
-
-	if (strncmp(text, "file", 4) != 0)
-		goto wrong;
-	blanks = strspn(text + 4, " \t");
-	if (blanks == 0 || text[4 + blanks] != '/')
-		goto wrong;
-	return parse_path(key, text + 4 + blanks, ret_path, ret_text);
-wrong:
-	return config_refuse(ret_text,
-	    "must be `file PATH` with an absolute path,"
-	    " not \"%.80s\"", text);
-}
-
 static bool
 is_account(const char *name, size_t length)
 {
@@ -278,61 +223,12 @@ parse_owner(const char *text, char **ret_owner, char *ret_text)
 }
 
 static int
-store_ready(const struct config_key *key, char *const *words,
-    struct spec *spec, char *ret_text)
-{
-	size_t count = 0;
-	uint64_t value;
-
-	while (words[count] != NULL)
-		count++;
-	if (count == 1 && strcmp(words[0], "notify") == 0) {
-		spec->ready = READY_NOTIFY;
-		return 0;
-	}
-	if (count == 2 && strcmp(words[0], "fd") == 0) {
-		if (config_number_parse(words[1], key->min, key->max,
-		    &value) < 0)
-			return config_refuse(ret_text,
-			    "fd must be a number from %ju"
-			    " to %ju, not \"%.60s\"", (uintmax_t)key->min,
-			    (uintmax_t)key->max, words[1]);
-		spec->ready = READY_FD;
-		spec->ready_fd = (uint32_t)value;
-		return 0;
-	}
-	if (count != 2 || strcmp(words[0], "alive") != 0)
-		return config_refuse(ret_text,
-		    "must be `alive DURATION`, `notify` or"
-		    " `fd N`");
-	if (parse_duration("alive with ", 1, ALIVE_MS_MAX, words[1], &value,
-	    ret_text) < 0)
-		return -EINVAL;
-	spec->ready = READY_ALIVE;
-	spec->ready_alive_ms = value;
-	return 0;
-}
-
-static int
-parse_ready(const struct config_key *key, const char *text, struct spec *spec,
-    char *ret_text)
-{
-	char **words;
-	int result = config_words_split(text, ARGV_MAX, &words, ret_text);
-
-	if (result < 0)
-		return result;
-	result = store_ready(key, words, spec, ret_text);
-	free(words);
-	return result;
-}
-
-static int
-parse_address(const char *text, struct listener_spec *listener,
-    char *ret_text)
+parse_address(const struct config_key *key, const char *text,
+    struct listener_spec *listener, char *ret_text)
 {
 	struct address address;
-	int result = config_address_parse(text, &address, ret_text);
+	int result = config_address_parse(text, key->type == CONFIG_PREVIEW,
+	    &address, ret_text);
 
 	if (result == 0)
 		result = copy(text, &listener->address_text);
@@ -354,15 +250,16 @@ config_value_parse(const struct config_key *key, const char *text,
 	case CONFIG_NAMES:
 		return config_list_parse(key, text, field, ret_text);
 	case CONFIG_PATH:
-		return parse_path(key, text, field, ret_text);
+		return config_path_parse(key, text, field, ret_text);
 	case CONFIG_ACCOUNT:
 		return parse_account(text, field, ret_text);
 	case CONFIG_OWNER:
 		return parse_owner(text, field, ret_text);
-	case CONFIG_FILE:
-		return parse_file(key, text, field, ret_text);
+	case CONFIG_TEXT:
+		return copy(text, field);
 	case CONFIG_ADDRESS:
-		return parse_address(text, field, ret_text);
+	case CONFIG_PREVIEW:
+		return parse_address(key, text, field, ret_text);
 	case CONFIG_NUMBER:
 		return parse_number(key, text, field, ret_text);
 	case CONFIG_MODE:
@@ -370,8 +267,8 @@ config_value_parse(const struct config_key *key, const char *text,
 	case CONFIG_BOOLEAN:
 		return parse_boolean(text, field, ret_text);
 	case CONFIG_DURATION:
-		return parse_duration("", key->min, key->max, text, field,
-		    ret_text);
+		return config_duration_parse("", key->min, key->max, text,
+		    field, ret_text);
 	case CONFIG_SWITCHED:
 		return parse_switched(key, text, field, ret_text);
 	case CONFIG_AMOUNT:
@@ -383,7 +280,15 @@ config_value_parse(const struct config_key *key, const char *text,
 	case CONFIG_EXITS:
 		return config_exits_parse(key, text, field, ret_text);
 	case CONFIG_READY:
-		return parse_ready(key, text, field, ret_text);
+		return config_ready_parse(key, text, field, ret_text);
+	case CONFIG_VERSION:
+		return config_version_parse(key, text, field, ret_text);
+	case CONFIG_PROBE:
+		return config_probe_parse(text, field, ret_text);
+	case CONFIG_STATUSES:
+		return config_statuses_parse(key, text, field, ret_text);
+	case CONFIG_STEPS:
+		return config_steps_parse(text, field, ret_text);
 	}
 	assert(false && "a type without a parser");
 	return -EINVAL;
@@ -405,6 +310,41 @@ config_name_check(const char *name, char *ret_text)
 		    " `-`, `_` and `.`, and begins with a letter or digit;"
 		    " not \"%.60s\"", NAME_LENGTH_MAX, name);
 	return 0;
+}
+
+int
+config_path_parse(const struct config_key *key, const char *text,
+    char **ret_path, char *ret_text)
+{
+	size_t length_max = key->max != 0 ? key->max : PATH_BYTES_MAX;
+
+	if (text[0] != '/')
+		return config_refuse(ret_text, "must be an absolute path, not"
+		    " \"%.80s\"", text);
+	if (strlen(text) > length_max)
+		return config_refuse(ret_text,
+		    "must be a path of at most %zu bytes,"
+		    " not %zu", length_max, strlen(text));
+	return copy(text, ret_path);
+}
+
+int
+config_duration_parse(const char *also, uint64_t min_ms, uint64_t max_ms,
+    const char *text, uint64_t *ret_ms, char *ret_text)
+{
+	char min[CONFIG_DURATION_BYTES], max[CONFIG_DURATION_BYTES];
+	uint64_t value_ms;
+
+	if (parse_span(text, &value_ms) == 0 && value_ms >= min_ms &&
+	    value_ms <= max_ms) {
+		*ret_ms = value_ms;
+		return 0;
+	}
+	config_duration_text(min_ms, min);
+	config_duration_text(max_ms, max);
+	return config_refuse(ret_text,
+	    "must be %sa duration from %s to %s (units ms,"
+	    " s, m, h, d), not \"%.60s\"", also, min, max, text);
 }
 
 void

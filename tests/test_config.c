@@ -280,8 +280,8 @@ expected_entry(const struct config_key *key, char *ret_text, size_t size_bytes)
 		    (uintmax_t)key->min, (uintmax_t)key->max);
 	else if (key->type == CONFIG_AMOUNT)
 		(void)snprintf(range, sizeof(range),
-		    "Range: %ju to %ju, or 0%% to 100%%.\n",
-		    (uintmax_t)key->min, (uintmax_t)key->max);
+		    "Range: %ju to %ju, or %d%% to 100%%.\n",
+		    (uintmax_t)key->min, (uintmax_t)key->max, key->min > 0);
 	else if (key->type == CONFIG_MODE)
 		(void)snprintf(range, sizeof(range), "Range: %04jo to %04jo.\n",
 		    (uintmax_t)key->min, (uintmax_t)key->max);

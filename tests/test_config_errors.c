@@ -62,7 +62,8 @@ static const struct bad bad_values[] = {
 	    "kill_mode: must be group or process, not \"all\"" },
 	{ "restart = yes", "restart: must be always, on-failure or never, not"
 	    " \"yes\"" },
-	{ "strategy = canary", "strategy: must be rolling, not \"canary\"" },
+	{ "strategy = bluegreen", "strategy: must be rolling, canary or"
+	    " blue-green, not \"bluegreen\"" },
 	{ "drain_signal = KILL", "drain_signal: must be a signal that can be"
 	    " caught, such as TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not"
 	    " \"KILL\"" },
@@ -73,8 +74,8 @@ static const struct bad bad_values[] = {
 	{ "success_exit = 1 256", "success_exit: must be exit codes from 0 to"
 	    " 255 and signal names such as TERM, separated by blanks, not"
 	    " \"256\"" },
-	{ "ready = now", "ready: must be `alive DURATION`, `notify` or"
-	    " `fd N`" },
+	{ "ready = now", "ready: must be `alive DURATION`, `notify`, `fd N`"
+	    " or `probe`" },
 	{ "ready = fd 2", "ready: fd must be a number from 3 to 79, not"
 	    " \"2\"" },
 	{ "ready = alive 60s", "ready: alive 1m must be shorter than"
@@ -95,7 +96,7 @@ static const struct bad bad_values[] = {
 	{ "working_directory = srv",
 	    "working_directory: must be an absolute path, not \"srv\"" },
 	{ "version = /srv/VERSION", "version: must be `file PATH` with an"
-	    " absolute path, not \"/srv/VERSION\"" },
+	    " absolute path or `exec COMMAND`, not \"/srv/VERSION\"" },
 	{ "environment = A", "environment: must be NAME=value words with names"
 	    " of letters, digits and _, not \"A\"" },
 	{ "environment = 1A=1", "environment: must be NAME=value words with"
