@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "strategy.h"
 
 static const char *
 readiness(const struct spec *spec)
@@ -18,8 +19,9 @@ readiness(const struct spec *spec)
 	case READY_NOTIFY:
 		return "notify";
 	case READY_FD:
-	case READY_PROBE:
 		return "fd";
+	case READY_PROBE:
+		return "probe";
 	}
 	return "";
 }
@@ -28,7 +30,7 @@ static void
 print_services(struct draw *d, const struct config *config)
 {
 	static const char *const headings[] = { "SERVICE", "WORKERS", "READY",
-		"LISTENS ON", "COMMAND" };
+		"LISTENS ON", "STRATEGY", "COMMAND" };
 	struct table *t = table_new(headings, sizeof(headings) /
 	    sizeof(headings[0]));
 
@@ -45,6 +47,8 @@ print_services(struct draw *d, const struct config *config)
 		table_cell(t, STYLE_PLAIN, "%s%s", listener != NULL ?
 		    listener->address_text : "", first != NULL &&
 		    spec->listeners[1] != NULL ? ", ..." : "");
+		table_cell(t, STYLE_PLAIN, "%s",
+		    strategy_name(spec->strategy));
 		table_cell(t, STYLE_PLAIN, "%s", spec->argv[0]);
 	}
 	table_print(t, d, 0);
@@ -63,6 +67,22 @@ print_guesses(struct draw *d, const struct config *config)
 		    "worker that has lived for %s counts as ready (`ready = "
 		    "notify` asks it)", draw_duration(
 		    spec->ready_alive_ms).text);
+	}
+}
+
+/* What a canary cannot do here. */
+static void
+print_shares(struct draw *d, const struct config *config)
+{
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct spec *spec = config->services[i];
+
+		if (spec->strategy != STRATEGY_CANARY || spec->lanes)
+			continue;
+		draw_format(d, STYLE_BOLD, "%s: ", spec->name);
+		draw_line(d, STYLE_WARNING, "a weight is a share of the "
+		    "workers, not of the connections: %s",
+		    spec_lanes_obstacle(spec).text);
 	}
 }
 
@@ -92,6 +112,7 @@ print_summary(const struct config *config)
 	draw_end(&d);
 	print_services(&d, config);
 	print_guesses(&d, config);
+	print_shares(&d, config);
 }
 
 int

@@ -199,16 +199,29 @@ test_check(void **state)
 	fake_start(NULL);
 	path = fake_file("supd.conf", "[service web]\ncommand = /bin/true\n"
 	    "listen = 127.0.0.1:8080\nworkers = 4\nready = alive 1s\n"
-	    "[service mute]\ncommand = /bin/true\nready = notify\n");
+	    "[service mute]\ncommand = /bin/true\nready = notify\n"
+	    "[service halves]\ncommand = /bin/true\nworkers = 2\n"
+	    "listen = unix:/run/halves\nprobe = tcp\nready = probe\n"
+	    "strategy = canary\nsteps = 50% pause, 100%\n"
+	    "[service tcp]\ncommand = /bin/true\nlisten = 0.0.0.0:1\n"
+	    "strategy = canary\n");
 	run = SUPCTL("check", path);
 	assert_string_equal(run->errors, "");
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "/supd.conf: no errors\n"
-	    "2 services, 5 workers, 1 listener\n");
-	assert_has(run->output, "web      4        alive   127.0.0.1:8080");
+	    "4 services, 8 workers, 3 listeners\n");
+	assert_has(run->output, "web      4        alive   127.0.0.1:8080    "
+	    "rolling   /bin/true\n");
+	assert_has(run->output, "halves   2        probe   unix:/run/halves  "
+	    "canary    /bin/true\n");
 	assert_has(run->output, "web: readiness is only a guess: a worker "
 	    "that has lived for 1.0 s");
 	assert_has_not(run->output, "mute: readiness");
+	assert_has(run->output, "halves: a weight is a share of the workers, "
+	    "not of the connections: listener halves is a unix socket\n");
+	assert_has_not(run->output, "web: a weight");
+	assert_has_not(run->output, "mute: a weight");
+	assert_has_not(run->output, "tcp: a weight");
 	fake_file("supd.conf", "[service web]\nwrokers = 4\n");
 	run = SUPCTL("check", path);
 	assert_int_equal(run->code, 2);
