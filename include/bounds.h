@@ -20,6 +20,8 @@ enum {
 	SHARDS_MAX = 2 + DRAINING_RELEASES_MAX, /* of one listener */
 	TASKS_MAX = 256,                /* probes, analyses, hooks at once */
 	TASK_OUTPUT_BYTES_MAX = 4096,   /* of it that is kept: the first */
+	TASK_TEXT_BYTES_MAX = 128,      /* what a probe has seen, as kept */
+	HOOK_OUTPUT_BYTES_MAX = 512,    /* of that in the report of a rollout */
 
 	NAME_LENGTH_MAX = 40,           /* of a service or listener */
 	ARGV_MAX = 256,

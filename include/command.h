@@ -35,7 +35,6 @@ struct command_port {
 	/* Closes it after what is queued was sent. */
 	void (*close)(void *ctx, uint32_t client);
 
-	uint64_t (*memory_bytes)(void *ctx, pid_t pid);  /* 0: unknown */
 	/* 0 or -errno */
 	int (*queue)(void *ctx, const struct shard *, uint32_t *ret_length,
 	    uint32_t *ret_limit);
@@ -44,11 +43,14 @@ struct command_port {
 	/* What the command names on disk now: 0 and its identity, or -errno. */
 	int (*look)(void *ctx, const struct spec *,
 	    struct identity *ret_identity);
+	/* The mark of connections accepted by the release's lane of the first
+	 * listener, see supctl(1); -1: there is none. */
+	int (*label)(void *ctx, const struct release *);
 	/* Lines of the ledger, newest first, at most `limit` of the service
-	 * (NULL: of all).  Each is a JSON object as it was written.  The caller
+	 * (NULL: of all) that finished no later than `before_s` (0: all).  Each is a JSON object as it was written.  The caller
 	 * frees the array and the lines. */
-	size_t (*history)(void *ctx, const char *service, size_t limit,
-	    char ***ret_lines);
+	size_t (*history)(void *ctx, const char *service, int64_t before_s,
+	    size_t limit, char ***ret_lines);
 	const char *(*ledger_error)(void *ctx);         /* NULL: none */
 	const char *(*config_path)(void *ctx);
 };

@@ -68,7 +68,13 @@ bool call_unpack(struct call *, const char *format, ...);
 
 /* A string or JSON null. */
 json_t *command_text(const char *);
+/* A number, or JSON null for 0. */
+json_t *command_number(uint64_t);
+/* A string, or JSON null for NULL and for "". */
+json_t *command_text_or_null(const char *);
 json_t *command_deployment(const struct deployment *);
+/* The running rollout, or JSON null. */
+json_t *command_rollout(struct call *, struct service *);
 json_t *command_steps(const struct policy *, const struct course *);
 json_t *command_event(const struct notice *, int64_t time_ms);
 
@@ -78,6 +84,10 @@ void call_history(struct call *);
 void call_reload(struct call *);
 void call_undo(struct call *);
 void call_restart(struct call *);
+void call_pause(struct call *);
+void call_resume(struct call *);
+void call_promote(struct call *);
+void call_abort(struct call *);
 void call_events(struct call *);
 
 /* A notice of a rollout that somebody waits for. */

@@ -13,6 +13,11 @@
  *   engine_deploy.c  from a release to a rollout, and what is left of it
  *   engine_reload.c  from the configuration to releases
  *   engine_verb.c    undo, restart, start, stop, scale, signal
+ *   engine_order.c   pause, resume, promote, abort
+ *   engine_hook.c    what is run before and after a rollout
+ *   engine_probe.c   probes of the two lanes; readiness by probe
+ *   engine_judge.c   the analysis, queues and memory of the candidate
+ *   engine_lane.c    steering, what was observed, what was lost
  *   engine_repair.c  a listener that was shut down
  *   service.c        one service's records and memory
  */
@@ -44,6 +49,31 @@ struct quarantined {
 	struct identity identity;
 };
 
+/* What is known of one lane by probes. */
+struct lane_probe {
+	uint64_t task;                  /* that runs; 0: none */
+	uint64_t began_ms;
+	bool was_ready;                 /* somebody was, when it began */
+	uint32_t passed_count, failed_count;
+	uint32_t failing_count;         /* in a row */
+	char text[TASK_TEXT_BYTES_MAX]; /* what the last one has seen */
+};
+
+enum lane { LANE_STABLE, LANE_CANDIDATE, LANE_COUNT };
+
+/* Who watches the candidate: probes, the analysis, queues and memory. */
+struct judge {
+	struct lane_probe probes[LANE_COUNT];
+	uint64_t analysis;              /* the task that runs; 0: none */
+	uint64_t analysis_began_ms, analysis_next_ms;
+	uint64_t hook;                  /* before_rollout, or what gives the */
+	enum task_kind hook_kind;       /* version */
+	uint64_t sample_next_ms;
+	uint32_t queue_last, queue_growth_count;
+	uint32_t memory_count;          /* samples in a row that were bad */
+	uint64_t accepted;              /* when the observation began */
+};
+
 struct service {
 	uint32_t id;                    /* never used again */
 	char name[NAME_LENGTH_MAX + 1];
@@ -56,6 +86,11 @@ struct service {
 	struct fleet fleet;
 	struct mate *mates;
 	struct rollout rollout;
+	uint32_t steered_base;          /* as the kernel does it */
+	uint32_t steered_permille;
+	bool unsettled;                 /* a rollout is over, but its steering */
+	uint64_t settle_at_ms;          /* still stands; not to try before */
+	struct judge judge;
 	struct kept_release releases[RELEASES_KEPT_MAX];
 	uint32_t revision_last;
 	int64_t in_charge_since_s;      /* of the stable release */
@@ -86,6 +121,7 @@ struct engine {
 	uint32_t service_count;
 	uint32_t service_id_last;
 	uint64_t deployment_last;
+	uint64_t task_last;
 	enum engine_phase phase;
 	int64_t started_s;
 	uint64_t started_ms;
@@ -113,6 +149,15 @@ void engine_turn(struct engine *);
  * time it sends SIGKILL. */
 void engine_shutdown(struct engine *);
 
+/* A task has ended that the world was asked to run. */
+void engine_task_ended(struct engine *, const struct task_result *);
+
+const char *engine_lane_name(enum lane);
+
+/* What the candidate gets of new connections; without lanes its share of the
+ * slots. */
+uint32_t engine_weight_permille(const struct service *);
+
 struct service *engine_find(const struct engine *, const char *name);
 
 /*
@@ -134,6 +179,8 @@ struct reload {
 	const char *services[SERVICES_MAX];     /* none: all */
 	uint32_t service_count;
 	unsigned flags;
+	bool has_strategy;              /* for this once, another one: */
+	enum strategy strategy;
 	const char *version;            /* label, or NULL */
 	int64_t commit_time_s;          /* 0: unknown */
 };
@@ -165,7 +212,14 @@ int engine_reload(struct engine *, const struct reload *,
     struct reload_results *ret_results, struct config_errors *ret_errors,
     char *ret_text);
 
-int engine_undo(struct engine *, struct service *,
+/* To `to_revision`, which is still pinned; 0: to the best before. */
+int engine_undo(struct engine *, struct service *, uint32_t to_revision,
+    struct reload_result *ret_result, char *ret_text);
+/*
+ * Edits of the running rollout (rollout_can() says when each is possible).  The
+ * result tells the deployment to wait for.  -1: not in this phase.
+ */
+int engine_order(struct engine *, struct service *, enum rollout_verb,
     struct reload_result *ret_result, char *ret_text);
 int engine_restart(struct engine *, struct service *,
     struct reload_result *ret_result, char *ret_text);

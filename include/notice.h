@@ -26,7 +26,11 @@
 	X(WORKER, "worker")             /* something else of a worker */ \
 	X(ROLLOUT, "rollout")           /* it began */ \
 	X(STEP, "step") \
+	X(WEIGHT, "weight") \
+	X(TASK, "task")                 /* a hook, an analysis … ended */ \
 	X(PAUSED, "paused") \
+	X(RESUMED, "resumed") \
+	X(IN_CHARGE, "in-charge")       /* the new release is */ \
 	X(ROLLBACK, "rollback") \
 	X(FINISHED, "finished")
 
@@ -60,6 +64,47 @@ enum deployment_kind { DEPLOYMENT_KINDS(X) DEPLOYMENT_KIND_COUNT };
 
 const char *deployment_kind_name(enum deployment_kind);
 
+/*
+ * What was seen while one step lasted.  Connections are an estimate: those that
+ * the network namespace accepted meanwhile, split by the weight.
+ */
+struct observation {
+	uint32_t step;                  /* from 0 */
+	uint32_t weight_permille;
+	uint32_t candidates;            /* that were ready at its end */
+	uint64_t began_ms;              /* after the rollout began */
+	uint64_t duration_ms;
+	uint64_t connections;           /* of both lanes; 0: not known */
+	uint32_t probes_passed, probes_failed;
+	uint32_t analyses;
+	uint32_t queue_max;             /* of the candidate lane */
+	uint64_t stable_memory_bytes;   /* of one worker, on average; 0: not */
+	uint64_t candidate_memory_bytes;        /* known */
+};
+
+/* What is run for a service besides its workers. */
+#define TASK_KINDS(X) \
+	X(PROBE, "probe") X(ANALYSIS, "analysis") X(VERSION, "version") \
+	X(BEFORE, "before_rollout") X(AFTER, "after_rollout")
+
+#define X(UPPER, text) TASK_##UPPER,
+enum task_kind { TASK_KINDS(X) TASK_KIND_COUNT };
+#undef X
+
+const char *task_kind_name(enum task_kind);
+
+/* How a command that was run for a rollout has ended. */
+struct hook {
+	const char *name;               /* of the key; static */
+	uint64_t duration_ms;
+	char text[128];
+	char output[HOOK_OUTPUT_BYTES_MAX + 1];
+};
+
+enum { HOOKS_MAX = 4 };                 /* kept of one rollout */
+
+#define CONNECTIONS_UNKNOWN UINT32_MAX
+
 struct deployment {
 	uint64_t id;                    /* counts from 1 in each supd; 0: none */
 	char service[NAME_LENGTH_MAX + 1];
@@ -74,6 +119,14 @@ struct deployment {
 	int64_t started_s, finished_s;  /* wall clock */
 	uint64_t started_ms;            /* monotonic */
 	uint64_t duration_ms;
+	struct course course;
+	int64_t in_charge_s;            /* wall clock; 0: it never was */
+	uint32_t handed_over;           /* connections that waited in a lane */
+	uint32_t lost;                  /* when it was closed, or _UNKNOWN */
+	struct observation observations[STEPS_MAX];
+	uint32_t observation_count;
+	struct hook hooks[HOOKS_MAX];
+	uint32_t hook_count;
 	enum rollout_verdict verdict;
 	char reason[REASON_BYTES_MAX];  /* "" if complete */
 };

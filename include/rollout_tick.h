@@ -80,6 +80,8 @@ void fleet_tick_release(struct tick *);
 
 /* rollout_lane.c */
 void lane_tick_steer(struct tick *);
+/* Ready workers of the lane of this revision. */
+uint32_t lane_ready_count(const struct tick *, uint32_t lane);
 /* Does nobody rely on this worker for the connections of its lane? */
 bool lane_may_leave(struct tick *, const struct worker *);
 

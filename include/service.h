@@ -33,9 +33,11 @@ int service_keep(struct engine *, struct service *, struct release *);
 /*
  * Lets go of releases that nothing needs: not in charge, not rolling out, no
  * workers, never to be undone to.  Those that may be undone to stay pinned, but
- * not bound: who connects where nobody accepts would wait for ever.
+ * not bound: who connects where nobody accepts would wait for ever.  Adds to
+ * *ret_end (NULL is fine) what waited in the lanes that this closed.
  */
-void service_tidy(struct engine *, struct service *);
+void service_tidy(struct engine *, struct service *,
+    struct lane_end *ret_end);
 
 /* The release `undo` goes back to, or NULL. */
 struct kept_release *service_undo_target(struct service *);

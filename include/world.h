@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "event.h"
 #include "notice.h"
 #include "release.h"
 #include "worker.h"
@@ -32,6 +33,42 @@ struct start {
 	 * not put half a fleet on each.  Else it is started with a warning: an
 	 * old build that has changed serves better than none. */
 	bool strict;
+};
+
+/* How the connections of a service's listeners are to be split. */
+struct split {
+	const struct release *base;
+	const struct release *candidate;        /* or NULL: all to the base */
+	uint32_t weight_permille;               /* of the candidate */
+	enum steer steer;
+};
+
+/* What became of the connections that waited in a lane when it was closed. */
+struct lane_end {
+	uint32_t handed_over;           /* to the other lane */
+	uint32_t lost;
+};
+
+/* A task: a command that is run for a service, or a probe of a lane. */
+struct task_request {
+	uint64_t id;                    /* never used again */
+	uint32_t service;
+	enum task_kind kind;
+	const struct release *release;  /* whose user, directory, environment;
+					 * and whose lane is probed */
+	char *const *argv;              /* NULL: the release's own probe */
+	const char *const *variables;   /* NAME=value besides; NULL ends */
+	uint64_t timeout_ms;
+};
+
+struct task_result {
+	uint64_t id;
+	uint32_t service;
+	enum task_kind kind;
+	bool timed_out;
+	struct exit_status exit;
+	uint64_t duration_ms;
+	const char *output;             /* the first of it, printable */
 };
 
 /* What the ledger knows of a service from before this supd was started. */
@@ -55,10 +92,24 @@ struct world {
 	struct release *(*pin)(void *ctx, struct spec *, char *ret_text);
 	struct release *(*clone)(void *ctx, const struct release *,
 	    char *ret_text);
-	/* Opens or shares the release's listeners; 0, or -1 and a sentence. */
+	/* Opens the release's listeners, or shares the shards of those that are
+	 * open; of two the one with more weight.  0, or -1 and a sentence. */
 	int (*bind)(void *ctx, struct release *, char *ret_text);
-	/* Lets go of its listeners, which bind opens again. */
-	void (*unbind)(void *ctx, struct release *);
+	/* A lane of its own for a release that is bound: further shards where
+	 * it shares those that get the connections.  They get nothing until
+	 * steer() says so.  0, or -1 and a sentence, and it shares as before. */
+	int (*join)(void *ctx, struct release *, char *ret_text);
+	/* Splits the connections from now on; 0, or -1 and a sentence, and all
+	 * is as before. */
+	int (*steer)(void *ctx, const struct split *, char *ret_text);
+	/* Connections that wait in the queues of the release's lane. */
+	uint32_t (*queued)(void *ctx, const struct release *);
+	/* Connections that this network namespace has accepted since it was
+	 * made; 0: not known. */
+	uint64_t (*accepted)(void *ctx);
+	/* Lets go of its listeners, which bind opens again; adds to *ret_end
+	 * (NULL is fine) what waited in shards that this closed. */
+	void (*unbind)(void *ctx, struct release *, struct lane_end *ret_end);
 	/* Lets go of its listeners and its fds, and frees it. */
 	void (*unpin)(void *ctx, struct release *);
 	/* Takes over backlog, mode … of a spec whose sockets stay. */
@@ -73,6 +124,15 @@ struct world {
 	void (*kill)(void *ctx, void *process, enum kill_mode);
 	/* MAINPID=: follow this process from now on.  0 or -errno. */
 	int (*adopt)(void *ctx, void *process, pid_t pid);
+
+	/* Resident memory in bytes; 0: unknown. */
+	uint64_t (*memory_bytes)(void *ctx, pid_t pid);
+
+	/* Runs a task; what becomes of it comes with engine_task_ended().  0, or
+	 * -1 and a sentence, and nothing comes. */
+	int (*run)(void *ctx, const struct task_request *, char *ret_text);
+	/* Kills it; nothing comes.  One that has ended is fine. */
+	void (*cancel)(void *ctx, uint64_t id);
 
 	/* Call engine_turn() at the latest then; NEVER_MS: no need to. */
 	void (*arm)(void *ctx, uint64_t deadline_ms);

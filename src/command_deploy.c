@@ -146,16 +146,32 @@ is_label(const char *text)
 }
 
 static bool
+take_strategy(const char *name, struct reload *request)
+{
+	static const enum strategy strategies[] = { STRATEGY_ROLLING,
+		STRATEGY_CANARY, STRATEGY_BLUE_GREEN };
+
+	for (unsigned i = 0; i < sizeof(strategies) / sizeof(*strategies); i++)
+		if (strcmp(strategy_name(strategies[i]), name) == 0) {
+			request->has_strategy = true;
+			request->strategy = strategies[i];
+			return true;
+		}
+	return false;
+}
+
+static bool
 take_request(struct call *call, struct reload *request, int *ret_wait)
 {
 	json_t *names = NULL;
 	json_int_t commit_time_s = 0;
+	const char *strategy = NULL;
 	int force = 0, if_changed = 0, plan = 0;
 
 	if (!call_unpack(call,
-	    "{s?o, s?s, s?I, s?b, s?b, s?b, s?b !}", "services", &names,
+	    "{s?o, s?s, s?I, s?s, s?b, s?b, s?b, s?b !}", "services", &names,
 	    "version", &request->version, "commit_time_s", &commit_time_s,
-	    "force", &force, "if_changed", &if_changed, "plan", &plan,
+	    "strategy", &strategy, "force", &force, "if_changed", &if_changed, "plan", &plan,
 	    "wait", ret_wait))
 		return false;
 	if (request->version != NULL && !is_label(request->version)) {
@@ -164,6 +180,10 @@ take_request(struct call *call, struct reload *request, int *ret_wait)
 	}
 	if (commit_time_s < 0) {
 		call_bad_parameter(call, "commit_time_s");
+		return false;
+	}
+	if (strategy != NULL && !take_strategy(strategy, request)) {
+		call_bad_parameter(call, "strategy");
 		return false;
 	}
 	request->commit_time_s = commit_time_s;
@@ -193,11 +213,33 @@ call_reload(struct call *call)
 	config_errors_release(&errors);
 }
 
-typedef int (*deploy_verb)(struct engine *, struct service *,
-    struct reload_result *, char *);
+void
+call_undo(struct call *call)
+{
+	struct reload_result result;
+	char text[REASON_BYTES_MAX];
+	json_int_t revision = 0;
+	const char *name;
+	struct service *s;
+	int wait = 0;
 
-static void
-run_deploy(struct call *call, deploy_verb verb)
+	if (!call_unpack(call, "{s:s, s?I, s?b !}", "service", &name,
+	    "to_revision", &revision, "wait", &wait))
+		return;
+	s = call_service(call, name);
+	if (s == NULL)
+		return;
+	if (revision < 0 || revision > UINT32_MAX)
+		call_bad_parameter(call, "to_revision");
+	else if (engine_undo(call->command->engine, s, (uint32_t)revision,
+	    &result, text) < 0)
+		call_failed(call, text);
+	else
+		answer(call, &result, 1, wait != 0);
+}
+
+void
+call_restart(struct call *call)
 {
 	struct reload_result result;
 	char text[REASON_BYTES_MAX];
@@ -211,36 +253,81 @@ run_deploy(struct call *call, deploy_verb verb)
 	s = call_service(call, name);
 	if (s == NULL)
 		return;
-	if (verb(call->command->engine, s, &result, text) < 0)
+	if (engine_restart(call->command->engine, s, &result, text) < 0)
 		call_failed(call, text);
 	else
 		answer(call, &result, 1, wait != 0);
 }
 
-void
-call_undo(struct call *call)
+static void
+run_order(struct call *call, enum rollout_verb verb)
 {
-	run_deploy(call, engine_undo);
+	struct reload_result result;
+	char text[REASON_BYTES_MAX];
+	const char *name;
+	struct service *s;
+	int wait = 0;
+
+	if (!call_unpack(call, "{s:s, s?b !}", "service", &name, "wait",
+	    &wait))
+		return;
+	s = call_service(call, name);
+	if (s == NULL)
+		return;
+	if (engine_order(call->command->engine, s, verb, &result, text) < 0)
+		call_error(call, "io.supd.WrongPhase", json_pack("{s:s, s:o}",
+		    "phase", rollout_phase_name(s->rollout.phase), "text",
+		    command_text(text)));
+	else
+		answer(call, &result, 1, wait != 0);
 }
 
 void
-call_restart(struct call *call)
+call_pause(struct call *call)
 {
-	run_deploy(call, engine_restart);
+	run_order(call, ROLLOUT_CAN_PAUSE);
 }
 
-/* Notes the end of a rollout this waiter waits for. */
+void
+call_resume(struct call *call)
+{
+	run_order(call, ROLLOUT_CAN_RESUME);
+}
+
+void
+call_promote(struct call *call)
+{
+	run_order(call, ROLLOUT_CAN_PROMOTE);
+}
+
+void
+call_abort(struct call *call)
+{
+	run_order(call, ROLLOUT_CAN_ABORT);
+}
+
+/*
+ * Notes the end of a rollout this waiter waits for.  That the new release is in
+ * charge and the old one is kept warm for a while is the end, too, for who asked
+ * for it; who asks later waits for the rest.
+ */
 static void
 note_end(struct command *command, struct waiter *w, uint32_t index,
     const struct notice *notice)
 {
 	const struct service *s = engine_find(command->engine,
 	    notice->service);
+	const struct deployment *d;
 
-	if (w->ends[index].id != 0 || s == NULL ||
-	    s->last.id != notice->deployment)
+	if (w->ends[index].id != 0 || s == NULL)
 		return;
-	w->ends[index] = s->last;
+	d = notice->type == NOTICE_IN_CHARGE ? &s->deployment : &s->last;
+	if (d->id != notice->deployment)
+		return;
+	w->ends[index] = *d;
+	if (notice->type == NOTICE_IN_CHARGE)
+		(void)snprintf(w->results[index].text,
+		    sizeof(w->results[index].text), "%s", notice->text);
 	w->done_count++;
 }
 
@@ -262,7 +349,8 @@ command_tell_waiters(struct command *command, const struct notice *notice,
 			if (w->more)
 				call_continue(&call, json_pack("{s:o}",
 				    "event", command_event(notice, time_ms)));
-			if (notice->type == NOTICE_FINISHED)
+			if (notice->type == NOTICE_FINISHED ||
+			    notice->type == NOTICE_IN_CHARGE)
 				note_end(command, w, i, notice);
 		}
 	}

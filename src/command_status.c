@@ -1,5 +1,5 @@
 /*
- * The engine's state as JSON: Status, RolloutStatus, History.
+ * The engine's state as JSON: Status, History.
  *
  * Building one answer may look at every worker's memory in /proc, so it is
  * done on request only.
@@ -12,87 +12,13 @@
 #include "command_parts.h"
 #include "service.h"
 
-/* Steps of a plan that are shown; what is beyond follows the same rule. */
-enum { STEPS_SHOWN = 32 };
-
-static json_t *
-number_or_null(uint64_t number)
-{
-	return number != 0 ? json_integer((json_int_t)number) : json_null();
-}
-
-static json_t *
-text_or_null(const char *text)
-{
-	return text != NULL && text[0] != '\0' ? command_text(text) :
-	    json_null();
-}
-
-json_t *
-command_steps(const struct policy *policy, const struct course *course)
-{
-	uint32_t count = strategy_step_count(policy, course);
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < count && i < STEPS_SHOWN; i++) {
-		/* the last one is shown whatever was left out before it */
-		struct step step = strategy_step(policy, course,
-		    i == STEPS_SHOWN - 1 ? count - 1 : i);
-
-		(void)json_array_append_new(list, json_pack(
-		    "{s:I, s:I, s:I, s:b}",
-		    "candidates", (json_int_t)step.candidates,
-		    "weight_permille", (json_int_t)step.weight_permille,
-		    "hold_ms", (json_int_t)(step.ready_ms + step.hold_ms),
-		    "pause", (int)step.pause));
-	}
-	return list;
-}
-
-json_t *
-command_deployment(const struct deployment *d)
-{
-	char fingerprint[17];
-
-	(void)snprintf(fingerprint, sizeof(fingerprint), "%016llx",
-	    (unsigned long long)d->fingerprint);
-	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:s, s:s,"
-	    " s:o, s:I, s:o, s:I, s:s, s:o, s:n}",
-	    "id", (json_int_t)d->id,
-	    "service", d->service,
-	    "kind", deployment_kind_name(d->kind),
-	    "revision", (json_int_t)d->revision,
-	    "from_revision", (json_int_t)d->from_revision,
-	    "version", text_or_null(d->version),
-	    "build_id", text_or_null(d->build_id),
-	    "fingerprint", fingerprint,
-	    "strategy", d->strategy,
-	    "commit_time_s", number_or_null((uint64_t)d->commit_time_s),
-	    "started_time_s", (json_int_t)d->started_s,
-	    "finished_time_s", number_or_null((uint64_t)d->finished_s),
-	    "duration_ms", (json_int_t)d->duration_ms,
-	    "verdict", rollout_verdict_name(d->verdict),
-	    "reason", text_or_null(d->reason),
-	    "connections_lost");
-}
-
-char *
-command_deployment_json(const struct deployment *d)
-{
-	json_t *json = command_deployment(d);
-	char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-
-	json_decref(json);
-	return text;
-}
-
 static json_t *
 worker_json(struct call *call, struct service *s, const struct worker *w,
     uint64_t now_ms, uint64_t *total_bytes)
 {
-	const struct command_port *port = call->command->port;
+	const struct world *world = call->command->engine->world;
 	const struct mate *mate = service_mate(s, w);
-	uint64_t bytes = port->memory_bytes(port->ctx, mate->pid);
+	uint64_t bytes = world->memory_bytes(world->ctx, mate->pid);
 
 	*total_bytes += bytes;
 	return json_pack("{s:I, s:I, s:i, s:I, s:s, s:I, s:I, s:o, s:o, s:o,"
@@ -104,7 +30,7 @@ worker_json(struct call *call, struct service *s, const struct worker *w,
 	    "state", worker_state_name(w->state),
 	    "state_ms", (json_int_t)(now_ms - w->since_ms),
 	    "uptime_ms", (json_int_t)(now_ms - w->started_ms),
-	    "memory_bytes", number_or_null(bytes),
+	    "memory_bytes", command_number(bytes),
 	    "status", command_text(mate->status),
 	    "ending", w->ending != ENDING_NONE ?
 	    json_string(worker_ending_text(w->ending)) : json_null(),
@@ -143,10 +69,10 @@ release_list(struct service *s)
 		(void)json_array_append_new(list, json_pack(
 		    "{s:I, s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:I}",
 		    "revision", (json_int_t)r->revision,
-		    "version", text_or_null(r->version),
-		    "build_id", text_or_null(build_id),
+		    "version", command_text_or_null(r->version),
+		    "build_id", command_text_or_null(build_id),
 		    "path", command_text(r->path),
-		    "commit_time_s", number_or_null((uint64_t)r->commit_time_s),
+		    "commit_time_s", command_number((uint64_t)r->commit_time_s),
 		    "created_time_s", (json_int_t)r->created_s,
 		    "in_charge", (int)(r->revision == s->rollout.stable),
 		    "quarantined", (int)kept->quarantined,
@@ -180,26 +106,6 @@ listener_list(struct call *call, struct service *s)
 		    "broken", (int)broken));
 	}
 	return list;
-}
-
-static json_t *
-rollout_json(struct service *s, uint64_t now_ms)
-{
-	const struct rollout *r = &s->rollout;
-	struct deployment d = s->deployment;
-
-	if (r->phase == ROLLOUT_IDLE || d.id == 0)
-		return json_null();
-	d.duration_ms = now_ms - d.started_ms;
-	return json_pack("{s:o, s:s, s:I, s:o, s:I, s:o, s:I}",
-	    "deployment", command_deployment(&d),
-	    "phase", rollout_phase_name(r->phase),
-	    "step", (json_int_t)r->step + 1,
-	    "steps", command_steps(&s->policy, &r->course),
-	    "step_count", (json_int_t)strategy_step_count(&s->policy, &r->course),
-	    "fault", r->fault != FAULT_NONE ?
-	    json_string(rollout_fault_text(r->fault)) : json_null(),
-	    "next_revision", (json_int_t)s->next.revision);
 }
 
 static const char *
@@ -256,20 +162,20 @@ service_json(struct call *call, struct service *s)
 	    " s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "name", s->name,
 	    "state", state_name(s),
-	    "trouble", text_or_null(s->trouble),
+	    "trouble", command_text_or_null(s->trouble),
 	    "workers", (json_int_t)s->workers,
 	    "ready", (json_int_t)fleet_count(&s->fleet).ready,
 	    "restarts", (json_int_t)s->restart_count,
-	    "revision", (json_int_t)s->rollout.stable,
+	    "revision", (json_int_t)rollout_revision(&s->rollout),
 	    "in_charge_time_s",
-	    number_or_null((uint64_t)s->in_charge_since_s),
+	    command_number((uint64_t)s->in_charge_since_s),
 	    "installed", installed_name(call, s),
 	    "readiness", readiness_text(s->spec),
-	    "memory_bytes", number_or_null(bytes),
+	    "memory_bytes", command_number(bytes),
 	    "releases", release_list(s),
 	    "listeners", listener_list(call, s),
 	    "worker_list", workers,
-	    "rollout", rollout_json(s, now_ms),
+	    "rollout", command_rollout(call, s),
 	    "last", s->last.id != 0 ? command_deployment(&s->last) :
 	    json_null());
 }
@@ -288,7 +194,7 @@ supervisor_json(struct call *call)
 	    "uptime_ms",
 	    (json_int_t)(world->now_ms(world->ctx) - engine->started_ms),
 	    "memory_bytes",
-	    (json_int_t)port->memory_bytes(port->ctx, getpid()),
+	    (json_int_t)world->memory_bytes(world->ctx, getpid()),
 	    "config", command_text(port->config_path(port->ctx)),
 	    "ledger_error", command_text(port->ledger_error(port->ctx)));
 }
@@ -315,40 +221,24 @@ call_status(struct call *call)
 }
 
 void
-call_rollout_status(struct call *call)
-{
-	const struct world *world = call->command->engine->world;
-	const char *name;
-	struct service *s;
-
-	if (!call_unpack(call, "{s:s !}", "service", &name))
-		return;
-	s = call_service(call, name);
-	if (s == NULL)
-		return;
-	call_reply(call, json_pack("{s:o, s:o}", "rollout",
-	    rollout_json(s, world->now_ms(world->ctx)), "last",
-	    s->last.id != 0 ? command_deployment(&s->last) : json_null()));
-}
-
-void
 call_history(struct call *call)
 {
 	const struct command_port *port = call->command->port;
 	const char *service = NULL;
-	json_int_t limit = 20;
+	json_int_t limit = 20, before_s = 0;
 	char **lines = NULL;
 	json_t *list;
 	size_t count;
 
-	if (!call_unpack(call, "{s?s, s?I !}", "service", &service, "limit",
-	    &limit))
+	if (!call_unpack(call, "{s?s, s?I, s?I !}", "service", &service,
+	    "limit", &limit, "before_time_s", &before_s))
 		return;
 	if (limit < 1 || limit > HISTORY_LINES_MAX) {
 		call_bad_parameter(call, "limit");
 		return;
 	}
-	count = port->history(port->ctx, service, (size_t)limit, &lines);
+	count = port->history(port->ctx, service, before_s, (size_t)limit,
+	    &lines);
 	list = json_array();
 	for (size_t i = 0; i < count; i++) {
 		(void)json_array_append_new(list, json_loads(lines[i], 0,

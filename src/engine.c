@@ -33,8 +33,10 @@ engine_init(struct engine *engine, const struct world *world)
 void
 engine_release(struct engine *engine)
 {
-	for (uint32_t i = 0; i < engine->service_count; i++)
+	for (uint32_t i = 0; i < engine->service_count; i++) {
+		engine_cancel_tasks(engine, engine->services[i]);
 		service_free(engine, engine->services[i]);
+	}
 	engine->service_count = 0;
 }
 
@@ -118,7 +120,9 @@ engine_first_release(struct engine *engine, struct service *s,
 	    release->path, s->workers, s->workers == 1 ? "" : "s");
 	if (!is_new)
 		return;
-	engine_new_deployment(engine, s, release, DEPLOYMENT_START, &d);
+	engine_new_deployment(engine, s, release, DEPLOYMENT_START,
+	    s->spec->strategy, &d);
+	d.in_charge_s = s->in_charge_since_s;
 	engine_record(engine, s, &d, VERDICT_COMPLETE);
 }
 
@@ -168,6 +172,12 @@ is_starting_late(const struct service *s)
 	    s->retry_at_ms != NEVER_MS;
 }
 
+static uint64_t
+earlier(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /* Returns when this service has to be looked at again. */
 static uint64_t
 service_turn(struct engine *engine, struct service *s)
@@ -181,6 +191,8 @@ service_turn(struct engine *engine, struct service *s)
 	/* What became of the actions (a start that failed, or how long a
 	 * worker has to be alive) is news to the planner: it is asked until it
 	 * has nothing to add. */
+	engine_judge_sample(engine, s);
+	engine_look_at_queue(engine, s);
 	for (unsigned i = 0; i < ROUNDS_PER_TURN_MAX; i++) {
 		(void)service_make_room(s);     /* else it starts fewer */
 		rollout_tick(&s->rollout, &s->fleet, &s->policy,
@@ -191,7 +203,14 @@ service_turn(struct engine *engine, struct service *s)
 	}
 	if (plan.action_count != 0)
 		return now_ms;
-	service_tidy(engine, s);        /* a release's last worker may be gone */
+	engine_observe(engine, s);
+	service_tidy(engine, s, NULL);  /* a release's last worker may be gone */
+	plan.deadline_ms = earlier(plan.deadline_ms,
+	    engine_settle_turn(engine, s));
+	plan.deadline_ms = earlier(plan.deadline_ms,
+	    engine_probe_turn(engine, s));
+	plan.deadline_ms = earlier(plan.deadline_ms,
+	    engine_judge_turn(engine, s));
 	if (is_starting_late(s) && s->retry_at_ms < plan.deadline_ms)
 		return s->retry_at_ms;
 	return plan.deadline_ms;
@@ -207,6 +226,7 @@ drop_removed(struct engine *engine)
 			continue;
 		service_say(engine, s, NOTICE_SERVICE, NOTICE_PLAIN, NULL,
 		    "is gone");
+		engine_cancel_tasks(engine, s);
 		service_free(engine, s);
 		engine->services[i--] =
 		    engine->services[--engine->service_count];

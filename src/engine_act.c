@@ -146,16 +146,26 @@ explain(struct service *s, const struct action *a)
 }
 
 static void
-act_turn_back(struct engine *engine, struct service *s,
-    const struct action *a)
+act_pause(struct engine *engine, struct service *s, const struct action *a)
 {
-	explain(s, a);
-	if (a->type == ACTION_PAUSE) {
+	if (a->pause == PAUSE_FAULT) {
+		explain(s, a);
 		service_say(engine, s, NOTICE_PAUSED, NOTICE_ERROR, NULL,
 		    "rollout of revision %u is paused: %s", a->revision,
 		    s->deployment.reason);
 		return;
 	}
+	service_say(engine, s, NOTICE_PAUSED, NOTICE_PLAIN, NULL, "rollout of "
+	    "revision %u is paused: %s; `supctl rollout resume %s` goes on, "
+	    "`promote` goes to the end, `abort` takes it back", a->revision,
+	    rollout_pause_text(a->pause), s->name);
+}
+
+static void
+act_turn_back(struct engine *engine, struct service *s,
+    const struct action *a)
+{
+	explain(s, a);
 	service_say(engine, s, NOTICE_ROLLBACK,
 	    a->fault == FAULT_OPERATOR || a->fault == FAULT_SUPERSEDED ?
 	    NOTICE_PLAIN : NOTICE_ERROR, NULL,
@@ -169,10 +179,38 @@ act_step(struct engine *engine, struct service *s, const struct action *a)
 	const struct course *course = &s->rollout.course;
 	struct step step = strategy_step(&s->policy, course, a->step);
 
+	/* what a probe said of fewer workers says nothing of more */
 	service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
 	    "step %u of %u: %u of %u workers of revision %u", a->step + 1,
 	    strategy_step_count(&s->policy, course), step.candidates,
 	    s->policy.workers, a->revision);
+}
+
+/* The new release is in charge; its rollout goes on until the old one is gone. */
+static void
+act_take_charge(struct engine *engine, struct service *s,
+    const struct action *a)
+{
+	bool keep = a->type == ACTION_KEEP;
+	uint64_t kept_ms = strategy_step(&s->policy, &s->rollout.course,
+	    s->rollout.step).hold_ms;
+
+	if (s->deployment.in_charge_s == 0) {
+		s->deployment.in_charge_s =
+		    engine->world->clock_s(engine->world->ctx);
+		s->in_charge_since_s = s->deployment.in_charge_s;
+	}
+	if (keep)
+		service_say(engine, s, NOTICE_IN_CHARGE, NOTICE_PLAIN, NULL,
+		    "revision %u is in charge; revision %u stays warm for %llu "
+		    "s: `supctl undo %s` moves back at once", a->revision,
+		    s->rollout.stable, (unsigned long long)(kept_ms / 1000),
+		    s->name);
+	else
+		service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
+		    "all new connections go to revision %u; revision %u is "
+		    "left when its queue is empty", a->revision,
+		    s->rollout.stable);
 }
 
 void
@@ -197,14 +235,18 @@ engine_act(struct engine *engine, struct service *s, const struct plan *plan)
 			    "nothing better is known)");
 			break;
 		case ACTION_STEER:
+			engine_steer(engine, s, a);
 			break;
 		case ACTION_STEP:
 			act_step(engine, s, a);
 			break;
 		case ACTION_KEEP:
 		case ACTION_RETIRE:
+			act_take_charge(engine, s, a);
 			break;
 		case ACTION_PAUSE:
+			act_pause(engine, s, a);
+			break;
 		case ACTION_ROLLBACK:
 			act_turn_back(engine, s, a);
 			break;

@@ -12,10 +12,48 @@
 
 #include "engine_parts.h"
 
+/*
+ * A restart is rolled, whatever the strategy: it brings nothing new.  An undo
+ * skips the steps: that release has been in charge.  Lanes are used where they
+ * are possible and something comes of it; and by a release that has one already,
+ * because its old workers have not left yet.
+ */
+static bool
+has_own_lane(struct service *s, const struct release *release)
+{
+	const struct release *stable = service_stable(s);
+
+	if (stable == NULL || fleet_count_revision(&s->fleet,
+	    release->revision) == 0)
+		return false;
+	for (uint32_t i = 0; i < release->shard_count; i++)
+		for (uint32_t k = 0; k < stable->shard_count; k++)
+			if (release->shards[i] == stable->shards[k])
+				return false;
+	return release->shard_count > 0;
+}
+
+static struct course
+choose_course(struct service *s, const struct release *release,
+    enum deployment_kind kind, enum strategy strategy)
+{
+	struct course course = {
+		.strategy = kind == DEPLOYMENT_RESTART ? STRATEGY_ROLLING :
+		    strategy,
+		.direct = kind == DEPLOYMENT_UNDO,
+	};
+
+	course.split = s->policy.lanes && release->spec->lanes &&
+	    (course.strategy != STRATEGY_ROLLING ||
+	    (s->policy.probe && s->policy.surge > 0) ||
+	    has_own_lane(s, release));
+	return course;
+}
+
 void
 engine_new_deployment(struct engine *engine, struct service *s,
     const struct release *release, enum deployment_kind kind,
-    struct deployment *ret)
+    enum strategy strategy, struct deployment *ret)
 {
 	const struct world *world = engine->world;
 
@@ -29,7 +67,9 @@ engine_new_deployment(struct engine *engine, struct service *s,
 	memcpy(ret->version, release->version, sizeof(ret->version));
 	identity_build_id_text(&release->identity, ret->build_id);
 	ret->fingerprint = release->fingerprint;
-	ret->strategy = strategy_name(s->spec->strategy);
+	ret->course = choose_course(s, release, kind, strategy);
+	ret->strategy = strategy_name(ret->course.strategy);
+	ret->handed_over = ret->lost = CONNECTIONS_UNKNOWN;
 	ret->commit_time_s = release->commit_time_s;
 	ret->started_s = world->clock_s(world->ctx);
 	ret->started_ms = world->now_ms(world->ctx);
@@ -48,23 +88,35 @@ engine_record(struct engine *engine, struct service *s, struct deployment *d,
 	s->last = *d;
 }
 
+/* A lane of its own for the release, if it is to have one. */
+static int
+join(struct engine *engine, struct release *release,
+    const struct deployment *d, char *ret_text)
+{
+	const struct world *world = engine->world;
+
+	return d->course.split ? world->join(world->ctx, release, ret_text) : 0;
+}
+
 static void
 begin(struct engine *engine, struct service *s, struct release *release,
     const struct deployment *d)
 {
-	struct course course = { .strategy = STRATEGY_ROLLING };
 	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
 
 	s->deployment = *d;
 	s->deployment.from_revision = s->rollout.stable;
-	rollout_begin(&s->rollout, &s->fleet, release->revision, &course,
+	engine_cancel_tasks(engine, s);
+	rollout_begin(&s->rollout, &s->fleet, release->revision, &d->course,
 	    now_ms);
-	rollout_prepared(&s->rollout, now_ms);
+	s->steered_base = s->rollout.base;
+	s->steered_permille = 0;
 	service_say(engine, s, NOTICE_ROLLOUT, NOTICE_PLAIN, NULL,
-	    "rolling out revision %u%s%s over revision %u (%s)",
+	    "rolling out revision %u%s%s over revision %u (%s, %s)",
 	    release->revision, release->version[0] != '\0' ? ", " : "",
 	    release->version, s->rollout.stable,
-	    deployment_kind_name(d->kind));
+	    deployment_kind_name(d->kind), d->strategy);
+	engine_prepare(engine, s);
 }
 
 /* A deployment that never began: one that waited, or was for nothing. */
@@ -101,7 +153,7 @@ drop_next(struct engine *engine, struct service *s,
 /* What a verdict means for the releases. */
 static void
 judge(struct engine *engine, struct service *s, const struct deployment *d,
-    enum rollout_verdict verdict)
+    enum rollout_verdict verdict, enum rollout_fault fault)
 {
 	struct kept_release *kept = service_kept(s, d->revision);
 	struct kept_release *from = service_kept(s, d->from_revision);
@@ -112,8 +164,7 @@ judge(struct engine *engine, struct service *s, const struct deployment *d,
 		kept->was_in_charge = true;
 		kept->quarantined = false;
 		service_lift_quarantine(s, kept->release->fingerprint);
-		s->in_charge_since_s =
-		    engine->world->clock_s(engine->world->ctx);
+		s->in_charge_since_s = d->in_charge_s;
 		s->restart_count = 0;
 		if (d->kind != DEPLOYMENT_UNDO || from == NULL)
 			break;
@@ -122,9 +173,13 @@ judge(struct engine *engine, struct service *s, const struct deployment *d,
 		break;
 	case VERDICT_ROLLED_BACK:
 	case VERDICT_ABORTED:
+		if (d->in_charge_s != 0)        /* the old one is again */
+			s->in_charge_since_s =
+			    engine->world->clock_s(engine->world->ctx);
 		/* A restart has the fingerprint of the release in charge: it
-		 * is the build that is bad then, and it stays in charge. */
-		if (d->kind == DEPLOYMENT_RESTART)
+		 * is the build that is bad then, and it stays in charge.  A
+		 * hook that failed says nothing about a build. */
+		if (d->kind == DEPLOYMENT_RESTART || fault == FAULT_HOOK)
 			break;
 		kept->quarantined = true;
 		service_set_quarantine(s, kept->release);
@@ -142,8 +197,9 @@ static void
 take_charge(struct engine *engine, struct service *s, struct release *release,
     struct deployment *d)
 {
-	s->rollout.stable = release->revision;
-	judge(engine, s, d, VERDICT_COMPLETE);
+	s->rollout.stable = s->rollout.base = release->revision;
+	d->in_charge_s = engine->world->clock_s(engine->world->ctx);
+	judge(engine, s, d, VERDICT_COMPLETE, FAULT_NONE);
 	engine_record(engine, s, d, VERDICT_COMPLETE);
 }
 
@@ -155,6 +211,7 @@ describe(struct service *s, const struct deployment *d,
 	ret_result->deployment = d->id;
 	ret_result->revision = d->revision;
 	ret_result->policy = s->policy;
+	ret_result->course = d->course;
 	ret_result->rolls_out = true;
 	(void)snprintf(ret_result->text, sizeof(ret_result->text),
 	    "%s", text);
@@ -163,12 +220,12 @@ describe(struct service *s, const struct deployment *d,
 int
 engine_deploy(struct engine *engine, struct service *s,
     struct release *release, enum deployment_kind kind,
-    struct reload_result *ret_result, char *ret_text)
+    enum strategy strategy, struct reload_result *ret_result, char *ret_text)
 {
 	bool is_kept = service_release(s, release->revision) == release;
 	struct deployment d;
 
-	engine_new_deployment(engine, s, release, kind, &d);
+	engine_new_deployment(engine, s, release, kind, strategy, &d);
 	if (s->rollout.phase != ROLLOUT_IDLE) {
 		assert(!is_kept);
 		drop_next(engine, s, VERDICT_SUPERSEDED,
@@ -176,8 +233,11 @@ engine_deploy(struct engine *engine, struct service *s,
 		rollout_recall(&s->rollout, FAULT_SUPERSEDED);
 		s->next = d;
 		s->next_release = release;
-		describe(s, &d, ret_result, "waits until the rollout that "
-		    "runs now has gone back");
+		/* what it shares now may be gone when its turn comes */
+		engine->world->unbind(engine->world->ctx, release, NULL);
+		describe(s, &d, ret_result, rollout_is_in_charge(&s->rollout) ?
+		    "waits until the old workers of the last rollout are gone" :
+		    "waits until the rollout that runs now has gone back");
 		return 0;
 	}
 	if (!is_kept && service_keep(engine, s, release) < 0) {
@@ -194,6 +254,11 @@ engine_deploy(struct engine *engine, struct service *s,
 		ret_result->rolls_out = false;
 		return 0;
 	}
+	if (join(engine, release, &d, ret_text) < 0) {
+		if (!is_kept)
+			service_kept(s, release->revision)->release = NULL;
+		return -1;
+	}
 	begin(engine, s, release, &d);
 	describe(s, &d, ret_result, "rolling out");
 	return 0;
@@ -202,8 +267,10 @@ engine_deploy(struct engine *engine, struct service *s,
 static void
 begin_next(struct engine *engine, struct service *s)
 {
+	const struct world *world = engine->world;
 	struct release *release = s->next_release;
 	struct deployment d = s->next;
+	char why[REASON_BYTES_MAX];
 
 	if (release == NULL)
 		return;
@@ -215,6 +282,13 @@ begin_next(struct engine *engine, struct service *s)
 		engine->world->unpin(engine->world->ctx, release);
 		return;
 	}
+	if (world->bind(world->ctx, release, why) < 0 ||
+	    join(engine, release, &d, why) < 0) {
+		service_kept(s, release->revision)->release = NULL;
+		end_unbegun(engine, s, &d, VERDICT_ABORTED, why);
+		engine->world->unpin(engine->world->ctx, release);
+		return;
+	}
 	begin(engine, s, release, &d);
 }
 
@@ -222,12 +296,23 @@ void
 engine_finish(struct engine *engine, struct service *s,
     const struct action *a)
 {
-	struct deployment d = s->deployment;
+	struct deployment d;
 
+	engine_end_observation(engine, s);
+	d = s->deployment;
 	assert(d.id != 0 && a->revision == d.revision);
-	judge(engine, s, &d, a->verdict);
+	engine_cancel_tasks(engine, s);
+	if (a->verdict == VERDICT_COMPLETE && d.in_charge_s == 0)
+		d.in_charge_s = engine->world->clock_s(engine->world->ctx);
+	judge(engine, s, &d, a->verdict, a->fault);
 	if (a->verdict == VERDICT_COMPLETE)
 		d.reason[0] = '\0';
+	if (d.course.split) {
+		s->unsettled = true;
+		s->settle_at_ms = 0;
+		(void)engine_settle_turn(engine, s);
+	}
+	engine_count_losses(engine, s, &d, a->verdict);
 	engine_record(engine, s, &d, a->verdict);
 	if (a->verdict == VERDICT_COMPLETE)
 		service_say(engine, s, NOTICE_FINISHED, NOTICE_PLAIN, NULL,
@@ -239,7 +324,9 @@ engine_finish(struct engine *engine, struct service *s,
 		    d.revision, rollout_verdict_name(a->verdict), d.reason,
 		    s->rollout.stable);
 	s->deployment = (struct deployment){ 0 };
-	service_tidy(engine, s);
+	service_tidy(engine, s, NULL);
+	if (a->verdict == VERDICT_COMPLETE)
+		engine_run_after(engine, s, &d);
 	begin_next(engine, s);
 }
 
@@ -247,5 +334,7 @@ void
 engine_cancel(struct engine *engine, struct service *s)
 {
 	drop_next(engine, s, VERDICT_ABORTED, "the service was stopped");
-	rollout_recall(&s->rollout, FAULT_OPERATOR);
+	/* What is in charge stays so. */
+	rollout_recall(&s->rollout, rollout_is_in_charge(&s->rollout) ?
+	    FAULT_SUPERSEDED : FAULT_OPERATOR);
 }

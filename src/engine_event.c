@@ -70,7 +70,7 @@ note_reason(struct service *s, const struct worker *w, const char *sentence)
 
 	if (s->deployment.id == 0 || s->deployment.reason[0] != '\0' ||
 	    w->revision != s->rollout.candidate || w->ending != ENDING_NONE ||
-	    s->rollout.phase != ROLLOUT_CLIMB)
+	    !rollout_is_judged(&s->rollout))
 		return;
 	(void)snprintf(s->deployment.reason, sizeof(s->deployment.reason),
 	    "%s %s%s%s%s",
@@ -97,7 +97,8 @@ worker_exited(struct engine *engine, struct service *s, struct worker *w,
 	note_reason(s, w, sentence);
 	service_say(engine, s, NOTICE_EXITED,
 	    clean ? NOTICE_PLAIN : NOTICE_WARNING, w, "%s", sentence);
-	s->restart_count += !asked && w->revision == s->rollout.stable;
+	s->restart_count += !asked &&
+	    w->revision == rollout_revision(&s->rollout);
 	s->last_exit = *w;
 	s->last_exit_ms = now_ms;
 	service_clear_mate(service_mate(s, w));
@@ -138,8 +139,8 @@ set_main_pid(struct engine *engine, struct service *s, struct worker *w,
 	    "its main process is pid %d from now on", pid);
 }
 
-static void
-change_state(struct engine *engine, struct service *s, struct worker *w,
+void
+engine_change_state(struct engine *engine, struct service *s, struct worker *w,
     enum worker_event event)
 {
 	enum worker_state before = w->state;
@@ -176,13 +177,13 @@ engine_event(struct engine *engine, const struct event *event)
 		worker_exited(engine, s, w, event);
 		break;
 	case EVENT_READY:
-		change_state(engine, s, w, WORKER_EVENT_SAID_READY);
+		engine_change_state(engine, s, w, WORKER_EVENT_SAID_READY);
 		break;
 	case EVENT_RELOADING:
-		change_state(engine, s, w, WORKER_EVENT_SAID_RELOADING);
+		engine_change_state(engine, s, w, WORKER_EVENT_SAID_RELOADING);
 		break;
 	case EVENT_STOPPING:
-		change_state(engine, s, w, WORKER_EVENT_SAID_STOPPING);
+		engine_change_state(engine, s, w, WORKER_EVENT_SAID_STOPPING);
 		break;
 	case EVENT_STATUS:
 		set_status(s, w, event->text);

@@ -24,6 +24,7 @@ struct intent {
 	struct service *service;        /* NULL: to be added */
 	struct spec *spec;              /* borrowed from the configuration */
 	struct release *release;        /* pinned; NULL: none needed */
+	enum strategy strategy;         /* if it is rolled out */
 };
 
 struct intents {
@@ -37,8 +38,8 @@ target_release(struct service *s)
 {
 	if (s->next_release != NULL)
 		return s->next_release;
-	if (s->rollout.phase == ROLLOUT_CLIMB && s->rollout.fault == FAULT_NONE
-	    && s->rollout.recall == FAULT_NONE)
+	if (s->rollout.candidate != 0 && s->rollout.phase != ROLLOUT_ROLLBACK &&
+	    s->rollout.fault == FAULT_NONE && s->rollout.recall == FAULT_NONE)
 		return service_release(s, s->rollout.candidate);
 	return service_stable(s);
 }
@@ -99,7 +100,8 @@ prepare(struct engine *engine, const struct reload *request,
 	if (request->version != NULL)
 		(void)snprintf(intent->release->version,
 		    sizeof(intent->release->version), "%s", request->version);
-	intent->release->commit_time_s = request->commit_time_s;
+	if (request->commit_time_s != 0)
+		intent->release->commit_time_s = request->commit_time_s;
 	intent->release->created_s = world->clock_s(world->ctx);
 	intent->type = INTENT_ADD;
 	if (intent->service != NULL)
@@ -110,6 +112,11 @@ prepare(struct engine *engine, const struct reload *request,
 	if (intent->service != NULL && refuse_quarantined(intent->service,
 	    intent->release, request, ret_text) < 0)
 		return -1;
+	intent->strategy = request->has_strategy ? request->strategy :
+	    intent->spec->strategy;
+	if (!spec_strategy_possible(intent->spec, intent->strategy,
+	    intent->spec->workers, why))
+		goto failed;
 	if ((request->flags & RELOAD_PLAN) ||
 	    world->bind(world->ctx, intent->release, why) == 0)
 		return 0;
@@ -267,7 +274,7 @@ roll_out(struct engine *engine, struct intent *intent,
 	}
 	intent->release->revision = ++s->revision_last;
 	if (engine_deploy(engine, s, intent->release, DEPLOYMENT_RELOAD,
-	    result, result->text) == 0)
+	    intent->strategy, result, result->text) == 0)
 		intent->release = NULL;
 	else
 		result->failed = true;

@@ -56,14 +56,59 @@ undo_running(struct service *s, struct reload_result *ret_result,
 	ret_result->deployment = s->deployment.id;
 	ret_result->revision = s->rollout.stable;
 	ret_result->policy = s->policy;
+	ret_result->course = s->rollout.course;
 	ret_result->rolls_out = true;
 	(void)snprintf(ret_result->text, sizeof(ret_result->text),
 	    "going back to revision %u", s->rollout.stable);
 	return 0;
 }
 
+/* The pinned revisions that were in charge, for a sentence. */
+static void
+list_undoable(struct service *s, char *ret_text, size_t size_bytes)
+{
+	size_t used = 0;
+
+	ret_text[0] = '\0';
+	for (unsigned i = 0; i < RELEASES_KEPT_MAX && used < size_bytes; i++) {
+		const struct kept_release *kept = &s->releases[i];
+
+		if (kept->release == NULL || !kept->was_in_charge ||
+		    kept->release->revision == s->rollout.stable)
+			continue;
+		used += (size_t)snprintf(ret_text + used, size_bytes - used,
+		    "%s%u", used > 0 ? ", " : "", kept->release->revision);
+	}
+}
+
+static struct kept_release *
+undo_target(struct service *s, uint32_t to_revision, char *ret_text)
+{
+	struct kept_release *target = to_revision == 0 ?
+	    service_undo_target(s) : service_kept(s, to_revision);
+	char kept[128];
+
+	if (target != NULL && (to_revision == 0 || (target->was_in_charge &&
+	    to_revision != s->rollout.stable)))
+		return target;
+	list_undoable(s, kept, sizeof(kept));
+	if (to_revision == 0)
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: there is no earlier good revision to go back to "
+		    "(revision %u is in charge); nothing was changed", s->name,
+		    s->rollout.stable);
+	else
+		(void)snprintf(ret_text, REASON_BYTES_MAX,
+		    "%s: cannot go back to revision %u: %s; possible: %s; "
+		    "nothing was changed", s->name, to_revision,
+		    to_revision == s->rollout.stable ? "it is in charge" :
+		    "it was not in charge, or its build is not kept any more",
+		    kept[0] != '\0' ? kept : "none");
+	return NULL;
+}
+
 int
-engine_undo(struct engine *engine, struct service *s,
+engine_undo(struct engine *engine, struct service *s, uint32_t to_revision,
     struct reload_result *ret_result, char *ret_text)
 {
 	const struct world *world = engine->world;
@@ -73,18 +118,14 @@ engine_undo(struct engine *engine, struct service *s,
 	memset(ret_result, 0, sizeof(*ret_result));
 	if (check_running(engine, s, ret_text) < 0)
 		return -1;
-	if (s->rollout.phase != ROLLOUT_IDLE)
+	if (s->rollout.phase != ROLLOUT_IDLE && (to_revision == 0 ||
+	    to_revision == s->rollout.stable))
 		return undo_running(s, ret_result, ret_text);
 	if (check_idle(engine, s, "undo", ret_text) < 0)
 		return -1;
-	target = service_undo_target(s);
-	if (target == NULL) {
-		(void)snprintf(ret_text, REASON_BYTES_MAX,
-		    "%s: there is no earlier good revision to go back to "
-		    "(revision %u is in charge); nothing was changed", s->name,
-		    s->rollout.stable);
+	target = undo_target(s, to_revision, ret_text);
+	if (target == NULL)
 		return -1;
-	}
 	if (target->release->shard_count == 0 &&
 	    world->bind(world->ctx, target->release, why) < 0) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX,
@@ -92,7 +133,7 @@ engine_undo(struct engine *engine, struct service *s,
 		return -1;
 	}
 	return engine_deploy(engine, s, target->release, DEPLOYMENT_UNDO,
-	    ret_result, ret_text);
+	    s->spec->strategy, ret_result, ret_text);
 }
 
 int
@@ -116,8 +157,8 @@ engine_restart(struct engine *engine, struct service *s,
 		return -1;
 	release->revision = ++s->revision_last;
 	release->created_s = world->clock_s(world->ctx);
-	if (engine_deploy(engine, s, release, DEPLOYMENT_RESTART, ret_result,
-	    ret_text) == 0)
+	if (engine_deploy(engine, s, release, DEPLOYMENT_RESTART,
+	    STRATEGY_ROLLING, ret_result, ret_text) == 0)
 		return 0;
 	world->unpin(world->ctx, release);
 	return -1;

@@ -21,6 +21,17 @@ notice_type_name(enum notice_type type)
 	return type_names[type];
 }
 
+#define X(UPPER, text) [TASK_##UPPER] = text,
+static const char *const task_names[TASK_KIND_COUNT] = { TASK_KINDS(X) };
+#undef X
+
+const char *
+task_kind_name(enum task_kind kind)
+{
+	assert(kind < TASK_KIND_COUNT);
+	return task_names[kind];
+}
+
 const char *
 deployment_kind_name(enum deployment_kind kind)
 {

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "label.h"
 #include "pin_parts.h"
 
 #define PATH_DEFAULT \
@@ -260,34 +261,22 @@ static int
 read_version(struct release *release, char *ret_text)
 {
 	const char *path = release->spec->version_file;
-	char line[VERSION_BYTES_MAX + 64], *first;
-	size_t i, length;
+	char text[LABEL_BYTES_MAX + 1];
+	const char *why;
 	long count;
 
 	if (path == NULL)
 		return 0;
-	count = fd_read_file(release->directory_fd, path, line,
-	    sizeof(line) - 1);
+	count = fd_read_file(release->directory_fd, path, text,
+	    sizeof(text) - 1);
 	if (count < 0)
 		return refuse((int)count, ret_text, "version file %s: %s", path,
 		    strerror((int)-count));
-	line[count] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	first = line + strspn(line, " \t\r");
-	length = strlen(first);
-	while (length > 0 && strchr(" \t\r", first[length - 1]) != NULL)
-		length--;
-	if (length == 0 || length > VERSION_BYTES_MAX)
-		return refuse(-EINVAL, ret_text, "version file %s: the first "
-		    "line must have 1 to %d characters", path,
-		    VERSION_BYTES_MAX);
-	for (i = 0; i < length; i++) {
-		if (first[i] < ' ' || first[i] > '~')
-			return refuse(-EINVAL, ret_text, "version file %s: the "
-			    "first line must be printable ASCII", path);
-	}
-	memcpy(release->version, first, length);
-	release->version[length] = '\0';
+	text[count] = '\0';
+	why = label_parse(text, release->version, &release->commit_time_s);
+	if (why != NULL)
+		return refuse(-EINVAL, ret_text, "version file %s: %s", path,
+		    why);
 	return 0;
 }
 

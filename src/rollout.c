@@ -160,7 +160,7 @@ arm(struct tick *t)
 		    !tick_is_available(t, w))
 			tick_wake_at(t, w->ready_ms + t->policy->min_ready_ms);
 	}
-	if (r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
+	if (r->phase == ROLLOUT_ROLLBACK)
 		tick_wake_at(t, r->progress_ms + t->policy->progress_deadline_ms);
 }
 
@@ -173,8 +173,6 @@ rollout_tick(struct rollout *r, struct fleet *fleet,
 		.rollout = r, .fleet = fleet, .policy = policy,
 		.plan = ret_plan, .random = random, .now_ms = now_ms,
 	};
-
-	t.ceiling = policy->workers + strategy_surge(policy, &r->course);
 
 	assert(fleet->slot_capacity >= policy->workers);
 	ret_plan->action_count = 0;

@@ -57,7 +57,7 @@ may_turn_back(const struct rollout *r)
 	case ROLLOUT_PHASE_COUNT:
 		return false;
 	case ROLLOUT_RETIRE:
-		return r->recall != FAULT_NONE;
+		return r->recall != FAULT_NONE || r->fault == FAULT_PROGRESS;
 	case ROLLOUT_PAUSED:
 		return r->recall != FAULT_NONE || (r->fault != FAULT_NONE &&
 		    r->pause != PAUSE_FAULT);
@@ -206,7 +206,6 @@ reach(struct tick *t, const struct step *step)
 	struct rollout *r = t->rollout;
 	bool split = r->course.split, keeps = split && is_last(t) &&
 	    strategy_is_beside(&r->course) && step->hold_ms > 0;
-	bool pauses = step->pause && !r->promoted;
 	struct action *a;
 
 	if (!split && r->course.strategy == STRATEGY_CANARY &&
@@ -216,12 +215,11 @@ reach(struct tick *t, const struct step *step)
 		tick_wake_at(t, r->steer_after_ms);
 		return false;
 	}
-	if (keeps || pauses) {
-		a = tick_emit(t, keeps ? ACTION_KEEP : ACTION_PAUSE);
+	if (keeps) {
+		a = tick_emit(t, ACTION_KEEP);
 		if (a == NULL)
 			return false;
 		a->revision = r->candidate;
-		a->pause = pauses ? PAUSE_STEP : PAUSE_NONE;
 	}
 	r->reached_ms = t->now_ms;
 	r->granted_permille = step->weight_permille;
@@ -229,10 +227,32 @@ reach(struct tick *t, const struct step *step)
 		enter_phase(t, ROLLOUT_KEEP, PAUSE_NONE);
 		r->promoted = false;    /* that was for the steps before */
 		tick_wake_at(t, t->now_ms + step->hold_ms);
-	} else if (pauses) {
-		enter_phase(t, ROLLOUT_PAUSED, PAUSE_STEP);
 	}
 	return true;
+}
+
+/* An operator said so, or the service is stopped: there is nothing to see. */
+static bool
+is_free_to_pass(const struct tick *t)
+{
+	return t->rollout->promoted || t->policy->workers == 0;
+}
+
+/* A step that says so waits for an operator, once it is reached. */
+static void
+pause_at_step(struct tick *t, const struct step *step)
+{
+	struct rollout *r = t->rollout;
+	struct action *a;
+
+	if (!step->pause || r->approved || is_free_to_pass(t))
+		return;
+	a = tick_emit(t, ACTION_PAUSE);
+	if (a == NULL)
+		return;
+	a->revision = r->candidate;
+	a->pause = PAUSE_STEP;
+	enter_phase(t, ROLLOUT_PAUSED, PAUSE_STEP);
 }
 
 /* Is the step's time over, and what it waits for there? */
@@ -241,7 +261,7 @@ may_pass(struct tick *t, const struct step *step)
 {
 	const struct rollout *r = t->rollout;
 
-	if (r->promoted)
+	if (is_free_to_pass(t))
 		return true;
 	if (t->now_ms - r->reached_ms < step->hold_ms) {
 		tick_wake_at(t, r->reached_ms + step->hold_ms);
@@ -279,19 +299,50 @@ cursor_watch_progress(struct tick *t)
 	}
 }
 
+static bool
+has_live_stable(const struct tick *t)
+{
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++)
+		if (worker_is_live(&t->fleet->workers[i]) &&
+		    t->fleet->workers[i].revision == t->rollout->stable)
+			return true;
+	return false;
+}
+
+/*
+ * When standing still is a fault.  Where the new workers are gone before the old
+ * ones could go, those are to serve again.
+ */
+static uint64_t
+progress_due_ms(const struct tick *t)
+{
+	const struct rollout *r = t->rollout;
+	uint64_t due_ms = r->progress_ms + t->policy->progress_deadline_ms;
+	uint64_t left_ms = r->phase_ms + t->policy->quiet_max_ms +
+	    t->policy->leave_max_ms;
+
+	if (r->phase == ROLLOUT_CLIMB)
+		return due_ms;
+	if (r->phase != ROLLOUT_RETIRE || !has_live_stable(t))
+		return NEVER_MS;
+	return due_ms > left_ms ? due_ms : left_ms;
+}
+
 /* After all that this tick could do, and acted on by the next: who was woken
  * late is not to be taken for one who stood still. */
 void
 cursor_check_progress(struct tick *t)
 {
 	struct rollout *r = t->rollout;
+	uint64_t due_ms = progress_due_ms(t);
 
-	if (r->phase == ROLLOUT_CLIMB && r->fault == FAULT_NONE &&
-	    t->now_ms - r->progress_ms >= t->policy->progress_deadline_ms) {
-		r->fault = FAULT_PROGRESS;
-		r->culprit = (struct worker_id){ 0 };
-		tick_wake_at(t, t->now_ms);
+	if (due_ms > t->now_ms || r->fault != FAULT_NONE) {
+		tick_wake_at(t, due_ms);
+		return;
 	}
+	r->fault = FAULT_PROGRESS;
+	r->culprit = (struct worker_id){ 0 };
+	tick_wake_at(t, t->now_ms);
 }
 
 static void
@@ -340,6 +391,8 @@ cursor_climb(struct tick *t)
 			return;
 		if (r->reached_ms == NOT_YET_MS && !reach(t, &step))
 			return;
+		if (r->phase == ROLLOUT_CLIMB)
+			pause_at_step(t, &step);
 		if (r->phase != ROLLOUT_CLIMB || !may_pass(t, &step))
 			return;
 		if (is_last(t)) {
@@ -378,20 +431,19 @@ has_left(struct tick *t)
 	    t->policy->leave_max_ms;
 	bool any = false;
 
-	if (r->weight_permille != WHOLE)        /* the kernel refused, so far */
-		return false;
 	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
 		const struct worker *w = &t->fleet->workers[i];
 
-		if (w->state == WORKER_GONE || w->revision != r->stable)
-			continue;
-		if (worker_is_live(w))
-			return false;
-		any = true;
+		any |= w->state != WORKER_GONE && w->revision == r->stable;
 	}
-	if (any && t->now_ms < latest_ms)
+	if (has_live_stable(t))
+		return false;
+	if (!any)
+		return true;
+	if (t->now_ms < latest_ms)
 		tick_wake_at(t, latest_ms);
-	return !any || t->now_ms >= latest_ms;
+	/* else the kernel refused, so far */
+	return t->now_ms >= latest_ms && r->weight_permille == WHOLE;
 }
 
 static bool
@@ -452,11 +504,16 @@ has_ended(struct tick *t)
  * the stable release does not get ready, keeps what it has until that does.
  */
 static void
-settle_lanes(struct rollout *r, bool complete)
+settle_lanes(struct tick *t, bool complete)
 {
+	struct rollout *r = t->rollout;
+	uint32_t in_charge = complete ? r->candidate : r->stable;
+
 	if (complete ? r->course.split || r->base == r->stable :
 	    r->weight_permille != 0)
 		r->base = r->candidate;
+	if (r->base != in_charge && lane_ready_count(t, r->base) == 0)
+		r->base = in_charge;
 	r->weight_permille = r->granted_permille = 0;
 	r->course = (struct course){ .split = false };
 }
@@ -481,7 +538,7 @@ cursor_finish(struct tick *t)
 	a->verdict = verdict_of(r);
 	a->fault = r->fault != FAULT_NONE ? r->fault : r->recall;
 	a->id = r->culprit;
-	settle_lanes(r, complete);
+	settle_lanes(t, complete);
 	a->base = r->base;
 	for (uint32_t i = 0; i < t->fleet->slot_capacity; i++) {
 		struct slot *slot = &t->fleet->slots[i];

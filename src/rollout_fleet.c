@@ -119,6 +119,22 @@ index_worker(struct tick *t, struct worker *w)
 		*filled_by = w;
 }
 
+/*
+ * The last worker of a lane with weight has to stay, also in a slot that is not
+ * wanted any more: then its successor comes beside it.
+ */
+static uint32_t
+surplus(const struct tick *t)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; t->rollout->course.split &&
+	    i < t->fleet->worker_capacity; i++)
+		count += worker_is_live(&t->fleet->workers[i]) &&
+		    t->fleet->workers[i].id.slot >= t->policy->workers;
+	return count;
+}
+
 void
 fleet_tick_index(struct tick *t)
 {
@@ -144,6 +160,8 @@ fleet_tick_index(struct tick *t)
 	}
 	t->crowded = cursor_is_crowded(t);
 	t->count = fleet_count(fleet);
+	t->ceiling = t->policy->workers +
+	    strategy_surge(t->policy, &t->rollout->course) + surplus(t);
 	t->floor = wanted > t->policy->unavailable ?
 	    wanted - t->policy->unavailable : 0;
 }
@@ -189,6 +207,8 @@ drain(struct tick *t, struct worker *w, enum worker_ending ending)
 	a->revision = w->revision;
 	a->ending = ending;
 	if (worker_is_live(w)) {
+		t->ceiling -= t->rollout->course.split &&
+		    w->id.slot >= t->policy->workers;
 		t->count.live--;
 		t->count.leaving++;
 	}

@@ -32,8 +32,8 @@ weight_of(const struct rollout *r, uint32_t lane)
 	return r->course.split && lane == r->candidate ? r->weight_permille : 0;
 }
 
-static uint32_t
-count_ready(const struct tick *t, uint32_t lane)
+uint32_t
+lane_ready_count(const struct tick *t, uint32_t lane)
 {
 	uint32_t count = 0;
 
@@ -75,8 +75,8 @@ static uint32_t
 weight_on_the_way_back(const struct tick *t)
 {
 	const struct rollout *r = t->rollout;
-	uint32_t stable = count_ready(t, r->stable);
-	uint32_t candidates = count_ready(t, r->candidate);
+	uint32_t stable = lane_ready_count(t, r->stable);
+	uint32_t candidates = lane_ready_count(t, r->candidate);
 
 	if (r->fault != FAULT_NONE || strategy_is_beside(&r->course) ||
 	    stable >= t->floor)
@@ -121,7 +121,7 @@ possible_weight(const struct tick *t, uint32_t base)
 	uint32_t gains = weight > r->weight_permille ? r->candidate : base;
 
 	if (weight == r->weight_permille || t->policy->workers == 0 ||
-	    count_ready(t, gains) != 0)
+	    lane_ready_count(t, gains) != 0)
 		return weight;
 	return r->weight_permille;
 }
@@ -133,7 +133,7 @@ wanted_base(const struct tick *t)
 	const struct rollout *r = t->rollout;
 
 	if (r->base == 0 || r->base == r->stable ||
-	    count_ready(t, r->stable) != 0 || count_ready(t, r->base) == 0)
+	    lane_ready_count(t, r->stable) != 0 || lane_ready_count(t, r->base) == 0)
 		return r->stable;
 	return r->base;
 }
@@ -193,5 +193,5 @@ lane_may_leave(struct tick *t, const struct worker *w)
 		return true;
 	if (weight_of(r, lane) == 0)
 		return is_quiet(t);
-	return !r->course.split || count_ready(t, lane) > 1;
+	return !r->course.split || lane_ready_count(t, lane) > 1;
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Besides the one in charge, so many good releases stay for `undo`. */
-enum { UNDO_DEPTH = 2 };
+enum { UNDO_DEPTH = 4 };
 
 struct service *
 service_new(struct engine *engine, struct spec *spec)
@@ -106,7 +106,8 @@ service_make_room(struct service *s)
 		return -ENOMEM;
 	}
 	/* Those who leave keep their records; so many more may start now. */
-	wanted = s->policy.workers + s->policy.surge;
+	wanted = s->policy.workers +
+	    strategy_surge(&s->policy, &s->rollout.course);
 	if (wanted > STARTS_PER_TURN_MAX)
 		wanted = STARTS_PER_TURN_MAX;
 	wanted += fleet->worker_capacity - fleet_count(fleet).free;
@@ -145,6 +146,7 @@ is_needed(struct service *s, const struct kept_release *kept)
 	uint32_t revision = kept->release->revision;
 
 	return revision == s->rollout.stable ||
+	    revision == s->rollout.base ||
 	    revision == s->rollout.candidate ||
 	    fleet_count_revision(&s->fleet, revision) != 0;
 }
@@ -199,19 +201,36 @@ let_go(struct engine *engine, struct kept_release *kept)
 	memset(kept, 0, sizeof(*kept));
 }
 
-void
-service_tidy(struct engine *engine, struct service *s)
+static void
+unbind(struct engine *engine, struct service *s, struct release *release,
+    struct lane_end *ret_end)
 {
-	const struct world *world = engine->world;
+	struct lane_end end = { 0 };
 
+	engine->world->unbind(engine->world->ctx, release, &end);
+	if (end.handed_over + end.lost != 0)
+		service_say(engine, s, NOTICE_LISTENER, end.lost != 0 ?
+		    NOTICE_WARNING : NOTICE_PLAIN, NULL, "the lane of revision "
+		    "%u is closed: %u connections in its queue were handed "
+		    "over, %u lost", release->revision, end.handed_over,
+		    end.lost);
+	if (ret_end == NULL)
+		return;
+	ret_end->handed_over += end.handed_over;
+	ret_end->lost += end.lost;
+}
+
+void
+service_tidy(struct engine *engine, struct service *s,
+    struct lane_end *ret_end)
+{
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++) {
 		struct kept_release *kept = &s->releases[i];
 
 		if (kept->release == NULL || is_needed(s, kept))
 			continue;
-		if (is_undoable(s, kept))
-			world->unbind(world->ctx, kept->release);
-		else
+		unbind(engine, s, kept->release, ret_end);
+		if (!is_undoable(s, kept))
 			let_go(engine, kept);
 	}
 }

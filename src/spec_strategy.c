@@ -13,6 +13,17 @@
 
 enum { WEIGHT_WHOLE = 1000 };   /* permille */
 
+/*
+ * A lane that lost its weight is emptied in peace: a second is time for a
+ * handshake whose last packet was lost once (RFC 6298 waits that long), five are
+ * enough to find out that nobody accepts any more.
+ */
+#define QUIET_MS UINT64_C(1000)
+#define QUIET_MAX_MS UINT64_C(5000)
+
+/* So long a rollout waits for old workers to go, to say what they left. */
+#define LEAVE_MAX_MS UINT64_C(10000)
+
 /* A share of `workers`, times 100. */
 static uint64_t
 hundredths(struct amount amount, uint32_t workers)
@@ -169,6 +180,9 @@ spec_policy(const struct spec *spec, uint32_t workers)
 		.drain_timeout_ms = spec->drain_timeout_ms,
 		.watchdog_ms = spec->watchdog_ms,
 		.progress_deadline_ms = spec->progress_deadline_ms,
+		.quiet_ms = QUIET_MS,
+		.quiet_max_ms = QUIET_MAX_MS,
+		.leave_max_ms = LEAVE_MAX_MS,
 		.backoff_min_ms = spec->backoff_min_ms,
 		.backoff_max_ms = spec->backoff_max_ms,
 		.lanes = spec->lanes,

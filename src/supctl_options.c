@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "label.h"
+
 struct row {
 	enum option_bit option;
 	const char *name;       /* of the long form, or NULL */
@@ -41,67 +43,10 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 /* What getopt_long returns for the long form of row 0. */
 enum { FIRST_LONG = 256 };
 
-/* +HH:MM, +HHMM, Z; 0 or -EINVAL. */
-static int
-parse_zone(const char *text, int64_t *ret_offset_s)
-{
-	int hours, minutes, used = 0;
-
-	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
-		*ret_offset_s = 0;
-		return 0;
-	}
-	if ((text[0] != '+' && text[0] != '-') ||
-	    (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
-	    sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
-	    text[1 + used] != '\0' || hours < 0 || hours > 14 ||
-	    minutes < 0 || minutes > 59)
-		return -EINVAL;
-	*ret_offset_s = (hours * 60 + minutes) * 60;
-	if (text[0] == '-')
-		*ret_offset_s = -*ret_offset_s;
-	return 0;
-}
-
-/* Seconds since 1970, or ISO 8601: a date, or one with a time, and with a zone
- * or in the local one. */
-static int
-parse_time(const char *text, int64_t *ret_time_s)
-{
-	struct tm tm = { .tm_isdst = -1 };
-	int64_t time_s, offset_s;
-	const char *rest;
-	char *end;
-
-	errno = 0;
-	time_s = strtoll(text, &end, 10);
-	if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0') {
-		*ret_time_s = time_s;
-		return time_s > 0 ? 0 : -EINVAL;
-	}
-	rest = strptime(text, "%Y-%m-%d", &tm);
-	if (rest != NULL && (*rest == 'T' || *rest == ' '))
-		rest = strptime(rest + 1, "%H:%M:%S", &tm);
-	if (rest == NULL)
-		return -EINVAL;
-	if (*rest == ' ')
-		rest++;                 /* as in git's %ci */
-	if (*rest == '\0')
-		time_s = mktime(&tm);
-	else if (parse_zone(rest, &offset_s) == 0)
-		time_s = timegm(&tm) - offset_s;
-	else
-		return -EINVAL;
-	if (time_s <= 0)
-		return -EINVAL;
-	*ret_time_s = time_s;
-	return 0;
-}
-
 static int
 set_commit_time(struct supctl *ctl, const char *text)
 {
-	if (parse_time(text, &ctl->commit_time_s) == 0)
+	if (label_parse_time(text, &ctl->commit_time_s) == 0)
 		return SUPCTL_DONE;
 	complain("--commit-time: \"%s\" is no time: give seconds since 1970 "
 	    "or ISO 8601, as 2024-05-01T12:00:00Z", text);

@@ -20,15 +20,17 @@ layers='
 1 policy     policy backoff fleet strategy worker
 1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
 1 policy     rollout_verb
-1 policy     release spec spec_differs spec_strategy
+1 policy     label release spec spec_differs spec_strategy
 1 policy     config config_address config_build config_check
 1 policy     config_check_rollout config_collect config_error config_file
 1 policy     config_form config_list config_listen config_reader config_section
 1 policy     config_steps config_table config_value config_words
-2 engine     engine engine_act engine_deploy engine_event engine_parts
+2 engine     engine engine_act engine_deploy engine_event engine_hook
+2 engine     engine_judge engine_lane engine_order engine_parts engine_probe
 2 engine     engine_reload engine_repair engine_verb
 2 engine     event notice service world.h
-2 engine     command command_deploy command_event command_parts command_status
+2 engine     command command_deploy command_event command_parts command_rollout
+2 engine     command_status
 3 mechanism  listener listener_address listener_path listener_private
 3 mechanism  listener_queue listener_watch
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts

@@ -179,7 +179,14 @@ surge(const struct check *c)
 uint32_t
 check_ceiling(const struct check *c)
 {
-	return c->policy->workers + surge(c);
+	uint32_t surplus = 0;
+
+	/* who is not wanted may have to stay as the last of a lane */
+	for (uint32_t i = 0; c->rollout->course.split &&
+	    i < c->fleet->worker_capacity; i++)
+		surplus += worker_is_live(&c->fleet->workers[i]) &&
+		    c->fleet->workers[i].id.slot >= c->policy->workers;
+	return c->policy->workers + surge(c) + surplus;
 }
 
 static bool
@@ -477,6 +484,24 @@ paused_candidates(const struct check *c)
 	return count;
 }
 
+/* The last of a lane with weight stays: what an earlier rollback left to serve,
+ * or one in a slot that is not wanted any more. */
+static uint32_t
+leftover(const struct check *c)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++) {
+		const struct worker *w = &c->fleet->workers[i];
+
+		count += worker_is_live(w) && w->revision == c->rollout->base &&
+		    (w->revision != c->rollout->stable ||
+		    (c->rollout->course.split &&
+		    w->id.slot >= c->policy->workers));
+	}
+	return count;
+}
+
 bool
 invariants_at_rest(struct invariants *inv, const struct rollout *r,
     const struct fleet *fleet, const struct policy *policy)
@@ -502,7 +527,7 @@ invariants_at_rest(struct invariants *inv, const struct rollout *r,
 			    " is not filled", i);
 	}
 	if (r->phase == ROLLOUT_PAUSED)
-		wanted += paused_candidates(&c);
+		wanted += paused_candidates(&c) + leftover(&c);
 	if (check_count(fleet).live != wanted)
 		return check_fails(&c, "rest: %" PRIu32 " live workers for"
 		    " %" PRIu32 " places", check_count(fleet).live, wanted);

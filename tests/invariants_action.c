@@ -141,13 +141,13 @@ check_unwanted(struct check *c, const struct worker *w)
 	if (w->revision == r->candidate)
 		return check_unwanted_candidate(c, w);
 
+	if (r->phase == ROLLOUT_RETIRE)
+		return true;
 	left = &c->fleet_left->slots[w->id.slot];
 	if (!check_has_two_releases(c) || (!left->handed_over &&
 	    c->left->phase != ROLLOUT_IDLE))
 		return check_fails(c, "drain: slot %" PRIu32 " is stable's",
 		    w->id.slot);
-	if (c->rollout->phase == ROLLOUT_RETIRE)
-		return true;
 	candidate = check_live_in(c->fleet, w->id.slot, r->candidate);
 	if (!r->course.split && !check_shared_hand_over(c, candidate))
 		return false;

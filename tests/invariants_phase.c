@@ -29,7 +29,7 @@ check_time(struct check *c)
 	const struct canary_step *step = &c->policy->steps[r->step];
 	uint64_t hold_ms = step->pause ? 0 : step->hold_ms;
 
-	if (r->promoted || r->course.direct ||
+	if (r->promoted || r->course.direct || c->policy->workers == 0 ||
 	    r->course.strategy == STRATEGY_ROLLING)
 		return true;
 	if (r->course.strategy == STRATEGY_BLUE_GREEN)
@@ -120,7 +120,8 @@ check_turn(struct check *c, const struct action *a)
 
 	if ((!check_has_two_releases(c) && r->phase != ROLLOUT_PREPARE) ||
 	    (pause && !rollout_is_judged(r)) ||
-	    (r->phase == ROLLOUT_RETIRE && r->recall == FAULT_NONE))
+	    (r->phase == ROLLOUT_RETIRE && r->recall == FAULT_NONE &&
+	    a->fault != FAULT_PROGRESS))
 		return check_fails(c, "phase: %s from %s", pause ? "paused" :
 		    "taken back", rollout_phase_name(r->phase));
 	if (a->fault == FAULT_NONE)
@@ -211,6 +212,16 @@ check_back(struct check *c)
 	return true;
 }
 
+static bool
+has_process(const struct check *c, uint32_t revision)
+{
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		if (c->fleet->workers[i].state != WORKER_GONE &&
+		    c->fleet->workers[i].revision == revision)
+			return true;
+	return false;
+}
+
 bool
 check_finish(struct check *c, const struct action *a)
 {
@@ -219,7 +230,8 @@ check_finish(struct check *c, const struct action *a)
 
 	if (c->steered)
 		return check_fails(c, "finish: in the plan that steers");
-	if (complete && r->course.split && r->weight_permille != 1000)
+	if (complete && r->course.split && r->weight_permille != 1000 &&
+	    has_process(c, r->stable))
 		return check_fails(c, "finish: complete with %" PRIu32
 		    " permille", r->weight_permille);
 	if (a->verdict == VERDICT_NONE ||
@@ -239,6 +251,9 @@ check_finish(struct check *c, const struct action *a)
 	if (complete ? r->course.split || r->base == r->stable :
 	    r->weight_permille != 0)
 		r->base = r->candidate;
+	if (r->base != (complete ? r->candidate : r->stable) &&
+	    check_count_lane(c, r->base) == 0)
+		r->base = complete ? r->candidate : r->stable;
 	r->weight_permille = 0;
 	if (complete)
 		r->stable = r->candidate;

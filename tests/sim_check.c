@@ -319,7 +319,7 @@ is_settled(struct sim *sim, struct service *s)
 
 	(void)snprintf(why, size, "%s", rollout_phase_name(r->phase));
 	if (s->removed || s->next_release != NULL ||
-	    r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_ROLLBACK)
+	    (r->phase != ROLLOUT_IDLE && r->phase != ROLLOUT_PAUSED))
 		return false;
 	(void)snprintf(why, size, "%u of %u workers are there",
 	    fleet_count(&s->fleet).live, s->policy.workers);
@@ -365,7 +365,13 @@ sim_settle_bound_ms(const struct sim *sim)
 
 		ms = 2 * (5 * (uint64_t)p->workers + 4) *
 		    p->progress_deadline_ms + 44 * p->drain_timeout_ms +
-		    11 * p->ready_timeout_ms + 2 * p->backoff_max_ms;
+		    11 * p->ready_timeout_ms + 2 * p->backoff_max_ms +
+		    2 * p->keep_old_ms + 4 * (p->quiet_max_ms +
+		    p->leave_max_ms) + 4 * s->spec->hook_timeout_ms;
+		for (uint32_t k = 0; k < p->step_count; k++)
+			ms += 2 * (p->steps[k].hold_ms +
+			    s->spec->analysis_timeout_ms +
+			    s->spec->analysis_interval_ms);
 		if (ms > longest_ms)
 			longest_ms = ms;
 	}

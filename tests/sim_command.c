@@ -21,6 +21,8 @@ state_hash(const struct sim *sim)
 			s->removed, s->policy.workers, s->rollout.phase,
 			s->rollout.stable, s->rollout.candidate,
 			s->rollout.recall, s->deployment.id, s->next.id,
+			s->rollout.pause, s->rollout.approved,
+			s->rollout.promoted,
 		};
 
 		hash = release_hash(hash, state, sizeof(state));
@@ -46,7 +48,7 @@ target_fingerprint(const struct service *s)
 
 	if (s->next_release != NULL)
 		return s->next_release->fingerprint;
-	if (s->rollout.phase == ROLLOUT_CLIMB &&
+	if (s->rollout.candidate != 0 && s->rollout.phase != ROLLOUT_ROLLBACK &&
 	    s->rollout.recall == FAULT_NONE && s->rollout.fault == FAULT_NONE)
 		revision = s->rollout.candidate;
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++)
@@ -77,7 +79,7 @@ cover_result(struct sim *sim, const struct reload_result *result,
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (strstr(result->text, texts[i].text) != NULL)
 			sim_cover(sim, texts[i].cover);
-	if (strstr(result->text, "waits until") != NULL)
+	if (strstr(result->text, "has gone back") != NULL)
 		sim_give_up(sim, engine_find(&sim->engine, result->service));
 	if (result->deployment > sim->engine.deployment_last ||
 	    (strstr(result->text, "already") != NULL &&
@@ -111,6 +113,7 @@ check_result(struct sim *sim, const struct reload_result *result,
 	    s->spec->min_ready_ms != draft->spec->min_ready_ms)
 		sim_fail(sim, "reload: %s is not as in the file", draft->name);
 	if (target_fingerprint(s) != wish->fingerprint &&
+	    s->rollout.fault != FAULT_HOOK &&   /* it could not even be run */
 	    strstr(result->text, "still have workers") == NULL)
 		sim_fail(sim, "reload: %s does not run what is on disk",
 		    draft->name);
@@ -155,7 +158,8 @@ sim_reload(struct sim *sim, const char *name, unsigned flags,
     struct reload_results *ret_results)
 {
 	struct reload request = { .services = { name },
-		.service_count = name != NULL, .flags = flags };
+		.service_count = name != NULL, .flags = flags,
+		.has_strategy = sim->commands_left > 0 && sim_chance(sim, 5) };
 	struct config_errors errors;
 	struct wish wishes[SIM_NAMES];
 	char why[REASON_BYTES_MAX] = "";
@@ -163,8 +167,10 @@ sim_reload(struct sim *sim, const char *name, unsigned flags,
 	uint64_t deployment_last = sim->engine.deployment_last;
 	int result;
 
-	sim_trace(sim, "reload %s, flags %u", name != NULL ? name : "all",
-	    flags);
+	if (request.has_strategy)       /* rolling is always possible */
+		sim_cover(sim, SIM_RELOAD_STRATEGY);
+	sim_trace(sim, "reload %s, flags %u%s", name != NULL ? name : "all",
+	    flags, request.has_strategy ? ", rolling" : "");
 	make_wishes(sim, wishes);
 	result = engine_reload(&sim->engine, &request, ret_results, &errors,
 	    why);
@@ -228,8 +234,11 @@ order_undo(struct sim *sim, struct service *s)
 	uint64_t before = state_hash(sim);
 	struct reload_result result;
 	char why[REASON_BYTES_MAX];
+	uint32_t to = idle && wanted != 0 && sim_chance(sim, 20) ? wanted : 0;
 
-	if (engine_undo(&sim->engine, s, &result, why) < 0) {
+	if (to != 0)
+		sim_cover(sim, SIM_UNDO_TO);
+	if (engine_undo(&sim->engine, s, to, &result, why) < 0) {
 		sim_cover(sim, SIM_UNDO_REFUSED);
 		check_unchanged(sim, "undo", before, why);
 		if (idle && wanted != 0 && undo_count == 0 && !s->removed &&
@@ -247,6 +256,33 @@ order_undo(struct sim *sim, struct service *s)
 	if (idle && result.revision != wanted)
 		sim_fail(sim, "undo: to revision %u, not %u", result.revision,
 		    wanted);
+}
+
+static void
+order_rollout(struct sim *sim, struct service *s)
+{
+	enum rollout_verb verb = sim_below(sim, ROLLOUT_VERB_COUNT);
+	bool possible = rollout_can(&s->rollout, verb);
+	uint64_t before = state_hash(sim);
+	struct reload_result result;
+	char why[REASON_BYTES_MAX];
+
+	if (engine_order(&sim->engine, s, verb, &result, why) < 0) {
+		sim_cover(sim, SIM_ORDER_REFUSED);
+		check_unchanged(sim, rollout_verb_name(verb), before, why);
+		if (possible)
+			sim_fail(sim, "order: %s is refused",
+			    rollout_verb_name(verb));
+		return;
+	}
+	sim_trace(sim, "%s: %s: %s", rollout_verb_name(verb), s->name,
+	    result.text);
+	sim_cover(sim, SIM_ORDER_PAUSE + verb);
+	sim_announce(sim, &result);
+	if (!possible)
+		sim_fail(sim, "order: %s is taken", rollout_verb_name(verb));
+	if (verb == ROLLOUT_CAN_ABORT)
+		sim_give_up(sim, s);
 }
 
 static void
@@ -282,7 +318,7 @@ order_start_or_stop(struct sim *sim, struct service *s)
 		check_unchanged(sim, "start or stop", before, why);
 	else if (s->stopped == start)
 		sim_fail(sim, "start or stop: it did not");
-	else if (!start)
+	else if (!start && !rollout_is_in_charge(&s->rollout))
 		sim_give_up(sim, s);
 }
 
@@ -325,7 +361,8 @@ order_shutdown(struct sim *sim)
 	    SIM_SHUTDOWN_TWICE);
 	engine_shutdown(&sim->engine);
 	for (uint32_t i = 0; i < sim->engine.service_count; i++)
-		sim_give_up(sim, sim->engine.services[i]);
+		if (!rollout_is_in_charge(&sim->engine.services[i]->rollout))
+			sim_give_up(sim, sim->engine.services[i]);
 }
 
 static void
@@ -372,7 +409,9 @@ accident(struct sim *sim)
 	if (sim_chance(sim, 25)) {
 		sim_trace(sim, "a listener of s%u is shut down", which);
 		sim_cover(sim, SIM_REPAIR);
-		engine_repair(&sim->engine, sim_shard(which), "main");
+		if (sim_shard(sim, which) != NULL)
+			engine_repair(&sim->engine, sim_shard(sim, which),
+			    "main");
 		return;
 	}
 	for (uint32_t i = 1 + sim_below(sim, 3); i > 0; i--) {
@@ -404,8 +443,10 @@ sim_command(struct sim *sim)
 		return;
 	}
 	s = sim->engine.services[sim_below(sim, sim->engine.service_count)];
-	if (which < 72)
+	if (which < 66)
 		order_undo(sim, s);
+	else if (which < 74)
+		order_rollout(sim, s);
 	else if (which < 80)
 		order_restart(sim, s);
 	else if (which < 87 || s->stopped)

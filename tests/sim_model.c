@@ -94,7 +94,7 @@ sim_judge_start(struct sim *sim, const struct start *start)
 {
 	struct service *s = sim_engine_service(sim, start->service);
 	struct sim_service *model = service_of(sim, start->service);
-	uint32_t revision = start->release->revision, live = 0;
+	uint32_t revision = start->release->revision, live = 0, surge;
 
 	sim_trace(sim, "start worker %u.%u of service %u, revision %u",
 	    start->id.slot, start->id.incarnation, start->service, revision);
@@ -102,6 +102,7 @@ sim_judge_start(struct sim *sim, const struct start *start)
 		sim_fail(sim, "start: for a service that is gone");
 		return;
 	}
+	surge = strategy_surge(&s->policy, &s->rollout.course);
 	learn_stable(sim, model, s->rollout.stable,
 	    start->release->fingerprint);
 	if (start->id.incarnation != model->incarnation_last + 1)
@@ -116,10 +117,11 @@ sim_judge_start(struct sim *sim, const struct start *start)
 		    "rolled out", revision, model->stable, model->candidate);
 	for (uint32_t i = 0; i < sim->living_count; i++)
 		live += sim->living[i]->service == start->service &&
-		    sim_is_live(sim->living[i]);
-	if (live >= s->policy.workers + s->policy.surge)
+		    sim_is_live(sim->living[i]) && (!s->rollout.course.split ||
+		    sim->living[i]->id.slot < s->policy.workers);
+	if (live >= s->policy.workers + surge)
 		sim_fail(sim, "ceiling: a start with %u live workers, %u + %u "
-		    "are wanted", live, s->policy.workers, s->policy.surge);
+		    "are wanted", live, s->policy.workers, surge);
 }
 
 static uint32_t
@@ -139,6 +141,11 @@ judge_floor(struct sim *sim, const struct service *s,
 {
 	uint32_t missing = s->policy.unavailable + finished_places(s);
 	uint32_t ready = 0;
+
+	/* where there are two full sets, one of them is relied on */
+	if (strategy_is_beside(&s->rollout.course) &&
+	    process->revision != rollout_revision(&s->rollout))
+		return;
 
 	for (uint32_t i = 0; i < sim->living_count; i++)
 		ready += sim->living[i] != process &&
@@ -275,6 +282,14 @@ has_live(const struct sim *sim, uint32_t service, uint32_t revision)
 	return false;
 }
 
+/* A hook that fails says nothing about the build. */
+static bool
+blames_hook(const struct sim *sim, const struct deployment *d)
+{
+	return engine_find(&sim->engine, d->service)->rollout.fault ==
+	    FAULT_HOOK;
+}
+
 static void
 judge_verdict(struct sim *sim, struct sim_service *model,
     const struct deployment *d, bool begun)
@@ -295,7 +310,7 @@ judge_verdict(struct sim *sim, struct sim_service *model,
 	if (d->verdict == VERDICT_COMPLETE)
 		complete(sim, model, d);
 	else if (begun && d->verdict != VERDICT_SUPERSEDED &&
-	    d->kind != DEPLOYMENT_RESTART)
+	    d->kind != DEPLOYMENT_RESTART && !blames_hook(sim, d))
 		condemn(sim, model, d->revision);
 	if (!begun && d->verdict != VERDICT_COMPLETE)
 		sim_cover(sim, SIM_DROPPED_WAITING);
@@ -389,6 +404,12 @@ judge_rollback(struct sim *sim, const struct notice *notice,
 		[FAULT_WATCHDOG] = SIM_FAULT_WATCHDOG,
 		[FAULT_SPAWN] = SIM_FAULT_SPAWN,
 		[FAULT_PROGRESS] = SIM_FAULT_PROGRESS,
+		[FAULT_PROBE] = SIM_FAULT_PROBE,
+		[FAULT_ANALYSIS] = SIM_FAULT_ANALYSIS,
+		[FAULT_QUEUE] = SIM_FAULT_QUEUE,
+		[FAULT_MEMORY] = SIM_FAULT_MEMORY,
+		[FAULT_HOOK] = SIM_FAULT_HOOK,
+		[FAULT_STEER] = SIM_FAULT_STEER,
 	};
 
 	model->given_up = model->candidate;
@@ -418,6 +439,8 @@ sim_judge_notice(struct sim *sim, const struct notice *notice)
 		sim_cover(sim, SIM_PAUSED);
 	else if (notice->type == NOTICE_STEP)
 		sim_cover(sim, SIM_STEP);
+	else if (notice->type == NOTICE_IN_CHARGE)
+		sim_cover(sim, SIM_IN_CHARGE);
 	if (notice->type != NOTICE_FINISHED)
 		return;
 	deployment = deployment_of(sim, notice->deployment);

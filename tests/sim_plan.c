@@ -92,6 +92,73 @@ draw_times(struct sim *sim, struct spec *spec)
 	spec->progress_deadline_ms = draw_progress_deadline(sim, spec);
 }
 
+static void
+draw_steps(struct sim *sim, struct spec *spec)
+{
+	uint32_t weight = 0;
+
+	spec->step_count = 1 + sim_below(sim, 3);
+	for (uint32_t i = 0; i < spec->step_count; i++) {
+		weight = i + 1 == spec->step_count ? 1000 :
+		    weight + 1 + sim_below(sim, 300);
+		spec->steps[i] = (struct canary_step){
+			.weight_permille = weight,
+			.pause = i == 0 && spec->step_count > 1 &&
+			    sim_chance(sim, 10),
+			.hold_ms = between(sim, 10, 3000),
+		};
+	}
+	if (sim_chance(sim, 70))
+		spec->steps[spec->step_count - 1].hold_ms = 0;
+	if (sim_chance(sim, 20))
+		spec->canary_workers = (struct amount){ .value = 1 };
+}
+
+/* Without lanes a canary has whole workers only, and all are in the last. */
+static void
+make_possible(struct spec *spec)
+{
+	if (spec->lanes)
+		return;
+	spec->step_count = 2;
+	spec->steps[0].weight_permille = 500;
+	spec->steps[1] = (struct canary_step){ .weight_permille = 1000 };
+	spec->canary_workers.value = 0;
+	if (spec->strategy == STRATEGY_BLUE_GREEN)
+		spec->strategy = STRATEGY_ROLLING;
+	if (spec->strategy == STRATEGY_CANARY)
+		spec->workers += spec->workers % 2;
+}
+
+static void
+draw_strategy(struct sim *sim, struct spec *spec)
+{
+	spec->strategy = sim_below(sim, 3);
+	spec->promotion = sim_chance(sim, 15) ? PROMOTION_MANUAL :
+	    PROMOTION_AUTO;
+	spec->keep_old_ms = sim_chance(sim, 50) ? 0 : between(sim, 10, 4000);
+	draw_steps(sim, spec);
+	make_possible(spec);
+}
+
+static void
+draw_judges(struct sim *sim, struct spec *spec)
+{
+	spec->probe = sim_chance(sim, 40) ? PROBE_TCP : PROBE_NONE;
+	spec->probe_interval_ms = between(sim, 50, 1000);
+	spec->probe_timeout_ms = between(sim, 10, 500);
+	spec->probe_failures = 1 + sim_below(sim, 3);
+	spec->analysis_interval_ms = between(sim, 50, 2000);
+	spec->analysis_timeout_ms = between(sim, 10, 1000);
+	spec->hook_timeout_ms = between(sim, 10, 2000);
+	spec->analysis = sim_chance(sim, 30) ? list_of("/check") : NULL;
+	spec->before_rollout = sim_chance(sim, 20) ? list_of("/b") : NULL;
+	spec->after_rollout = sim_chance(sim, 20) ? list_of("/a") : NULL;
+	spec->version_command = sim_chance(sim, 20) ? list_of("/v") : NULL;
+	if (spec->probe != PROBE_NONE && sim_chance(sim, 30))
+		spec->ready = READY_PROBE;
+}
+
 static struct spec *
 draw_spec(struct sim *sim, const char *name)
 {
@@ -119,6 +186,9 @@ draw_spec(struct sim *sim, const char *name)
 	spec->max_unavailable = draw_amount(sim);
 	spec->on_failure = sim_chance(sim, 25) ? ON_FAILURE_PAUSE :
 	    ON_FAILURE_ROLLBACK;
+	spec->lanes = sim_chance(sim, 75);
+	draw_judges(sim, spec);
+	draw_strategy(sim, spec);
 	return spec;
 }
 
@@ -130,6 +200,11 @@ copy_spec(const struct spec *spec)
 	*copy = *spec;
 	copy->reference_count = 1;
 	copy->argv = list_of(spec->argv[0]);
+	/* lists of their own, which spec_unref() frees */
+	copy->analysis = spec->analysis ? list_of("/check") : NULL;
+	copy->before_rollout = spec->before_rollout ? list_of("/b") : NULL;
+	copy->after_rollout = spec->after_rollout ? list_of("/a") : NULL;
+	copy->version_command = spec->version_command ? list_of("/v") : NULL;
 	return copy;
 }
 
@@ -178,7 +253,7 @@ sim_change_spec(struct sim *sim, struct sim_draft *draft)
 {
 	struct spec *spec = draft->spec;
 
-	switch (sim_below(sim, 9)) {
+	switch (sim_below(sim, 10)) {
 	case 0:
 		spec->workers = draw_workers(sim);
 		break;
@@ -205,13 +280,17 @@ sim_change_spec(struct sim *sim, struct sim_draft *draft)
 	case 7:                 /* a new name: one goes, another comes */
 		draft->present = !draft->present;
 		break;
-	case 8:                 /* needs a rollout */
+	case 8:
+		draw_strategy(sim, spec);
+		break;
+	case 9:                 /* needs a rollout */
 		spec->ready = spec->ready == READY_ALIVE ? READY_NOTIFY :
 		    READY_ALIVE;
 		spec->ready_alive_ms = spec->ready == READY_ALIVE ?
 		    between(sim, 0, 1500) : 0;
 		break;
 	}
+	make_possible(spec);
 	sim_trace(sim, "file: %s%s workers %u surge %u%s unavailable %u%s",
 	    draft->name, draft->present ? "" : " (absent)", spec->workers,
 	    spec->max_surge.value, spec->max_surge.percent ? "%" : "",

@@ -68,14 +68,17 @@ say_ready(struct sim *sim, struct sim_process *process, uint64_t ready_ms)
 	unsigned quirks = process->build->quirks;
 	uint64_t timeout_ms = process->ready_timeout_ms;
 
-	if (quirks & QUIRK_RELOADING_FIRST)
+	/* one whose readiness is a probe does not say READY=1 */
+	if (quirks & QUIRK_RELOADING_FIRST &&
+	    process->release->spec->ready != READY_PROBE)
 		say(sim, process, ready_ms / 2, EVENT_RELOADING, 1);
 	if (quirks & QUIRK_EXTENDS && ready_ms < timeout_ms) {
 		say(sim, process, timeout_ms / 2, EVENT_EXTEND_MS,
 		    timeout_ms);
 		ready_ms = timeout_ms + timeout_ms / 4;
 	}
-	say(sim, process, ready_ms, EVENT_READY, 0);
+	if (process->release->spec->ready != READY_PROBE)
+		say(sim, process, ready_ms, EVENT_READY, 0);
 	if (quirks & QUIRK_TWICE)
 		say(sim, process, ready_ms + sim_below(sim, 50), EVENT_READY,
 		    0);
@@ -119,6 +122,10 @@ misbehave(struct sim *sim, struct sim_process *process, uint64_t ready_ms)
 	case BUILD_EXITS:
 	case BUILD_SLOW:
 	case BUILD_NO_EXEC:
+	case BUILD_SICK:
+	case BUILD_CONDEMNED:
+	case BUILD_FAT:
+	case BUILD_STUCK:
 	case BUILD_KIND_COUNT:
 		break;
 	}
@@ -418,6 +425,7 @@ sim_process_item(struct sim *sim, const struct sim_item *item)
 		ping(sim, *item);
 		break;
 	case ITEM_COMMAND:
+	case ITEM_TASK:
 		break;
 	}
 }

@@ -36,6 +36,7 @@ let_go(struct sim *sim)
 	sim->releasing = true;
 	engine_release(&sim->engine);
 	sim->releasing = false;
+	sim_judge_tasks(sim);
 	if (sim->pinned_count != 0)
 		sim_fail(sim, "pins: %u releases are never unpinned",
 		    sim->pinned_count);
@@ -68,6 +69,10 @@ play_item(struct sim *sim)
 	struct sim_item item = sim_pop(sim);
 
 	sim->acted = true;
+	if (item.type == ITEM_TASK) {
+		sim_task_ended(sim, item.value);
+		return;
+	}
 	if (item.type != ITEM_COMMAND) {
 		sim_process_item(sim, &item);
 		return;
@@ -150,8 +155,10 @@ settle(struct sim *sim, const char *when)
 static bool
 is_generous(const struct spec *spec)
 {
-	return spec->progress_deadline_ms >= 2 * spec->ready_timeout_ms +
-	    spec->min_ready_ms + spec->backoff_max_ms + 500;
+	return spec->promotion == PROMOTION_AUTO && !spec->steps[0].pause &&
+	    spec->progress_deadline_ms >= 2 * spec->ready_timeout_ms +
+	    spec->min_ready_ms + spec->backoff_max_ms + 500 +
+	    2 * spec->probe_interval_ms;
 }
 
 static void

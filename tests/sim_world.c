@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Never looked into: the engine only compares them. */
-static char shards[SIM_NAMES];
-
-struct shard *
-sim_shard(uint32_t index)
-{
-	return (struct shard *)(void *)&shards[index];
-}
-
 static uint64_t
 world_now_ms(void *ctx)
 {
@@ -137,8 +128,7 @@ world_clone(void *ctx, const struct release *release, char *ret_text)
 		return NULL;
 	clone->identity = release->identity;
 	clone->fingerprint = release->fingerprint;
-	memcpy(clone->shards, release->shards, sizeof(clone->shards));
-	clone->shard_count = release->shard_count;
+	sim_lane_share(clone, release);
 	return clone;
 }
 
@@ -156,8 +146,7 @@ world_bind(void *ctx, struct release *release, char *ret_text)
 		(void)snprintf(ret_text, REASON_BYTES_MAX, "address in use");
 		return -1;
 	}
-	release->shards[0] = sim_shard((uint32_t)(draft - sim->drafts));
-	release->shard_count = 1;
+	sim_lane_bind(sim, release, (uint32_t)(draft - sim->drafts));
 	return 0;
 }
 
@@ -173,12 +162,12 @@ judge_unused(struct sim *sim, const struct release *release, const char *what)
 }
 
 static void
-world_unbind(void *ctx, struct release *release)
+world_unbind(void *ctx, struct release *release, struct lane_end *ret_end)
 {
 	struct sim *sim = ctx;
 
 	judge_unused(sim, release, "unbound");
-	release->shard_count = 0;
+	sim_lane_leave(sim, release, ret_end);
 }
 
 static void
@@ -196,6 +185,7 @@ world_unpin(void *ctx, struct release *release)
 	sim->pinned[i] = sim->pinned[--sim->pinned_count];
 	if (!sim->releasing)
 		judge_unused(sim, release, "unpinned");
+	sim_lane_leave(sim, release, NULL);
 	spec_unref(release->spec);
 	free(release->path);
 	free(release);
@@ -369,4 +359,5 @@ sim_world_init(struct sim *sim)
 		.recall = world_recall, .record = world_record,
 		.publish = world_publish,
 	};
+	sim_lane_init(sim);
 }

@@ -7,6 +7,7 @@
  *   sim_plan.c     what is drawn: services, builds
  *   sim_command.c  what operators do, and the accidents
  *   sim_world.c    the port (world.h): clock, pins, starts, ledger
+ *   sim_lane.c     the rest of it: lanes, tasks
  *   sim_process.c  processes: how they behave, and when
  *   sim_model.c    what the engine said and did, judged one by one
  *   sim_check.c    what must be true after every turn
@@ -34,6 +35,8 @@ enum {
 	SIM_LINES = 60,                 /* of the trace, kept for a failure */
 	SIM_LINE_BYTES = 200,
 	SIM_QUARANTINE = 8,
+	SIM_LANES_MAX = 64,
+	SIM_TASKS_MAX = 64,
 };
 
 #define SIM_BEGIN_MS UINT64_C(1000000)
@@ -63,7 +66,13 @@ enum {
 	X(VERDICT_COMPLETE) X(VERDICT_ROLLED_BACK) X(VERDICT_ABORTED) \
 	X(VERDICT_SUPERSEDED) X(FAULT_EXITED) X(FAULT_NOT_READY) \
 	X(FAULT_WATCHDOG) X(FAULT_SPAWN) X(FAULT_PROGRESS) \
-	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
+	X(FAULT_PROBE) X(FAULT_ANALYSIS) X(FAULT_QUEUE) X(FAULT_MEMORY) \
+	X(FAULT_HOOK) X(FAULT_STEER) X(LANE_JOINED) X(LANE_KEPT) X(LANE_CLOSED) X(STEERED) \
+	X(STEER_REFUSED) X(TASK_REFUSED) X(TASK_CANCELLED) X(TASK_PROBE) \
+	X(TASK_ANALYSIS) X(TASK_VERSION) X(TASK_BEFORE) X(TASK_AFTER) \
+	X(ORDER_PAUSE) X(ORDER_RESUME) X(ORDER_PROMOTE) X(ORDER_ABORT) \
+	X(ORDER_REFUSED) X(IN_CHARGE) X(UNDO_TO) X(RELOAD_STRATEGY) \
+	X(PROBE_READY) X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
 	X(LEFT_RUNNING)
 
 #define X(UPPER) SIM_##UPPER,
@@ -81,6 +90,10 @@ enum sim_build_kind {
 	BUILD_TRIGGERS,         /* WATCHDOG=trigger */
 	BUILD_STOPS,            /* STOPPING=1 by itself */
 	BUILD_NO_EXEC,          /* cannot be executed */
+	BUILD_SICK,             /* fails its probe */
+	BUILD_CONDEMNED,        /* the analysis finds it bad */
+	BUILD_FAT,              /* uses far too much memory */
+	BUILD_STUCK,            /* does not accept */
 	BUILD_KIND_COUNT,
 };
 
@@ -125,6 +138,7 @@ enum sim_item_type {
 	ITEM_END,               /* a process ends */
 	ITEM_PING,
 	ITEM_COMMAND,
+	ITEM_TASK,              /* `value` ends */
 };
 
 struct sim_item {
@@ -135,6 +149,19 @@ struct sim_item {
 	enum event_type event;
 	struct exit_status exit;
 	uint64_t value;
+};
+
+struct sim_lane {
+	uint32_t reference_count;       /* 0: closed */
+	uint32_t name;                  /* index of its draft */
+	uint32_t weight_permille;
+};
+
+struct sim_task {
+	uint64_t id;                    /* 0: none */
+	uint32_t service;
+	enum task_kind kind;
+	const struct sim_build *build;
 };
 
 struct sim_revision {
@@ -214,6 +241,10 @@ struct sim {
 	struct release *pinned[SIM_PINNED_MAX];
 	uint32_t pinned_count;
 
+	struct sim_lane lanes[SIM_LANES_MAX];
+	struct sim_lane *bases[SIM_NAMES];      /* what the rest goes to */
+	struct sim_task tasks[SIM_TASKS_MAX];
+
 	struct sim_item *heap;
 	uint32_t item_count, item_capacity;
 
@@ -268,7 +299,16 @@ uint64_t sim_fingerprint(const struct sim *, const struct spec *,
 /* The build that a release was made of. */
 const struct sim_build *sim_build_of(const struct sim *,
     const struct release *);
-struct shard *sim_shard(uint32_t index);
+
+/* sim_lane.c */
+void sim_lane_init(struct sim *);
+/* The base of this name, or NULL. */
+struct shard *sim_shard(struct sim *, uint32_t name);
+void sim_lane_bind(struct sim *, struct release *, uint32_t name);
+void sim_lane_share(struct release *, const struct release *other);
+void sim_lane_leave(struct sim *, struct release *, struct lane_end *ret_end);
+void sim_task_ended(struct sim *, uint64_t id);
+void sim_judge_tasks(struct sim *);
 
 /* sim_process.c */
 struct sim_process *sim_process_new(struct sim *, const struct start *);

@@ -1,0 +1,231 @@
+/*
+ * Lanes as the engine sees them: steering, whether a queue is empty, what was
+ * observed while a step lasted, and what waited in a lane when it was closed.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_parts.h"
+
+enum { WHOLE = 1000 };
+
+/* A kernel that refused is asked again after so long. */
+#define STEER_RETRY_MS UINT64_C(1000)
+
+/* How many workers of a lane are looked at for its memory. */
+enum { MEMORY_SAMPLES_MAX = 16 };
+
+/*
+ * Steering
+ */
+
+static int
+steer(struct engine *engine, struct service *s, uint32_t base,
+    uint32_t candidate, uint32_t weight_permille, char *ret_text)
+{
+	const struct world *world = engine->world;
+	struct split split = {
+		.base = service_release(s, base),
+		.candidate = service_release(s, candidate),
+		.weight_permille = weight_permille,
+		.steer = s->spec->steer,
+	};
+
+	assert(split.base != NULL);
+	if (world->steer(world->ctx, &split, ret_text) < 0)
+		return -1;
+	s->steered_base = base;
+	s->steered_permille = weight_permille;
+	s->unsettled = false;
+	return 0;
+}
+
+void
+engine_steer(struct engine *engine, struct service *s, const struct action *a)
+{
+	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
+	char why[REASON_BYTES_MAX];
+
+	if (steer(engine, s, a->base, a->revision, a->weight_permille,
+	    why) == 0) {
+		service_say(engine, s, NOTICE_WEIGHT, NOTICE_PLAIN, NULL,
+		    "revision %u gets %u.%u %% of new connections, revision "
+		    "%u the rest", a->revision, a->weight_permille / 10,
+		    a->weight_permille % 10, a->base);
+		return;
+	}
+	service_say(engine, s, NOTICE_WEIGHT, NOTICE_ERROR, NULL,
+	    "cannot steer connections: %s; revision %u keeps %u.%u %%; trying "
+	    "again", why, a->revision, s->steered_permille / 10,
+	    s->steered_permille % 10);
+	rollout_not_steered(&s->rollout, s->steered_base, s->steered_permille,
+	    now_ms + STEER_RETRY_MS);
+}
+
+/* The rollout is over: what is left of its lanes has one base. */
+uint64_t
+engine_settle_turn(struct engine *engine, struct service *s)
+{
+	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
+	char why[REASON_BYTES_MAX];
+
+	if (!s->unsettled || s->rollout.course.split)
+		return NEVER_MS;
+	if (now_ms < s->settle_at_ms)
+		return s->settle_at_ms;
+	if (steer(engine, s, s->rollout.base, 0, 0, why) == 0)
+		return NEVER_MS;
+	service_say(engine, s, NOTICE_WEIGHT, NOTICE_WARNING, NULL,
+	    "cannot steer connections: %s; they go where the rollout had them "
+	    "go; trying again", why);
+	s->settle_at_ms = now_ms + STEER_RETRY_MS;
+	return s->settle_at_ms;
+}
+
+void
+engine_look_at_queue(struct engine *engine, struct service *s)
+{
+	const struct world *world = engine->world;
+	const struct rollout *r = &s->rollout;
+	const struct release *empty = NULL;
+
+	if (!rollout_watches_queue(r))
+		return;
+	if (r->weight_permille == 0)
+		empty = service_release(s, r->candidate);
+	else if (r->weight_permille == WHOLE)
+		empty = service_release(s, r->base);
+	if (empty != NULL && world->queued(world->ctx, empty) > 0)
+		rollout_busy(&s->rollout, world->now_ms(world->ctx));
+}
+
+/*
+ * What was observed
+ */
+
+uint64_t
+engine_memory_bytes(struct engine *engine, struct service *s,
+    uint32_t revision)
+{
+	const struct world *world = engine->world;
+	uint64_t sum = 0, bytes;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < s->fleet.worker_capacity &&
+	    count < MEMORY_SAMPLES_MAX; i++) {
+		const struct worker *w = &s->fleet.workers[i];
+
+		if (w->state != WORKER_READY || w->revision != revision)
+			continue;
+		bytes = world->memory_bytes(world->ctx, s->mates[i].pid);
+		sum += bytes;
+		count += bytes != 0;
+	}
+	return count != 0 ? sum / count : 0;
+}
+
+static bool
+is_observed(const struct rollout *r)
+{
+	return (r->course.split || r->course.strategy == STRATEGY_CANARY) &&
+	    r->phase != ROLLOUT_IDLE && r->phase != ROLLOUT_PREPARE;
+}
+
+uint32_t
+engine_weight_permille(const struct service *s)
+{
+	const struct rollout *r = &s->rollout;
+	uint32_t taken = 0;
+
+	if (r->course.split || r->candidate == 0 || s->policy.workers == 0)
+		return r->weight_permille;
+	for (uint32_t i = 0; i < s->policy.workers &&
+	    i < s->fleet.slot_capacity; i++)
+		taken += s->fleet.slots[i].handed_over;
+	return taken * WHOLE / s->policy.workers;
+}
+
+struct observation *
+engine_observation(struct service *s)
+{
+	struct deployment *d = &s->deployment;
+
+	return d->id == 0 || d->observation_count == 0 ? NULL :
+	    &d->observations[d->observation_count - 1];
+}
+
+void
+engine_end_observation(struct engine *engine, struct service *s)
+{
+	const struct world *world = engine->world;
+	struct observation *o = engine_observation(s);
+	uint64_t accepted = world->accepted(world->ctx);
+
+	if (o == NULL)
+		return;
+	o->duration_ms = world->now_ms(world->ctx) - s->deployment.started_ms -
+	    o->began_ms;
+	if (accepted >= s->judge.accepted && s->judge.accepted != 0)
+		o->connections += accepted - s->judge.accepted;
+	s->judge.accepted = accepted;
+}
+
+/* One that has more steps than are kept goes on in the last. */
+static void
+begin_observation(struct engine *engine, struct service *s)
+{
+	const struct world *world = engine->world;
+	struct deployment *d = &s->deployment;
+	struct observation *o;
+
+	engine_end_observation(engine, s);
+	s->judge.accepted = world->accepted(world->ctx);
+	if (d->observation_count == STEPS_MAX)
+		return;
+	o = &d->observations[d->observation_count++];
+	*o = (struct observation){
+		.began_ms = world->now_ms(world->ctx) - d->started_ms,
+	};
+}
+
+void
+engine_observe(struct engine *engine, struct service *s)
+{
+	const struct rollout *r = &s->rollout;
+	uint32_t weight = engine_weight_permille(s);
+	struct observation *o;
+
+	if (s->deployment.id == 0 || !is_observed(r))
+		return;
+	o = engine_observation(s);
+	if (o == NULL || o->step != r->step || o->weight_permille != weight)
+		begin_observation(engine, s);
+	o = engine_observation(s);
+	o->step = r->step;
+	o->weight_permille = weight;
+	o->candidates = fleet_count_state(&s->fleet, r->candidate,
+	    WORKER_READY);
+}
+
+/*
+ * What was left
+ */
+
+/* The workers of the lane that lost are gone, or its loss is not known yet. */
+void
+engine_count_losses(struct engine *engine, struct service *s,
+    struct deployment *d, enum rollout_verdict verdict)
+{
+	uint32_t left = verdict == VERDICT_COMPLETE ? d->from_revision :
+	    d->revision;
+	struct lane_end end = { 0 };
+
+	if (!d->course.split)
+		return;
+	service_tidy(engine, s, &end);
+	if (fleet_count_revision(&s->fleet, left) != 0)
+		return;
+	d->handed_over = end.handed_over;
+	d->lost = end.lost;
+}
