@@ -177,6 +177,29 @@ loopback_listen(const struct loopback *loopback, int backlog)
 }
 
 int
+loopback_listen_aloud(const char *text, int backlog)
+{
+	char name[LOOPBACK_TEXT_MAX];
+	struct loopback loopback;
+	int fd, error;
+
+	error = loopback_parse(text, &loopback);
+	if (error != 0)
+		return error;
+	fd = loopback_listen(&loopback, backlog);
+	if (fd < 0)
+		return fd;
+	error = loopback_name(fd, name);
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
+	printf("listening on %s\n", name);
+	fflush(stdout);
+	return fd;
+}
+
+int
 loopback_open(const struct loopback *loopback, unsigned long serial)
 {
 	int fd, error;

@@ -27,6 +27,9 @@ int loopback_name(int fd, char ret_text[LOOPBACK_TEXT_MAX]);
 /* A listening, blocking socket, or -errno.  Port 0 lets the kernel choose. */
 int loopback_listen(const struct loopback *loopback, int backlog);
 
+/* The same from a text; prints where it really listens. */
+int loopback_listen_aloud(const char *text, int backlog);
+
 /*
  * A non-blocking socket to connect from, or -errno.  IPv4 sockets are bound
  * to 127.0.1.1 … 127.0.1.254 in turn of `serial`, since one source address

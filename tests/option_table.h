@@ -25,7 +25,7 @@ struct option_row {
 	const char *help;
 };
 
-enum { OPTION_ROWS_MAX = 40 };
+enum { OPTION_ROWS_MAX = 64 };
 
 /*
  * Fills *options from argv.  Returns the index of the first operand, or

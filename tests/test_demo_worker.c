@@ -4,10 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,113 +16,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "child.h"
+#include "demo_fixture.h"
 #include "loadgen_fixture.h"
-#include "loopback.h"
-
-enum { SHORT_MS = 200, TEST_PATIENCE_S = 30 };
-
-/* The supervisor's ends: a listener and a notify socket. */
-struct supervisor {
-	int listener, notify;
-	char address[LOOPBACK_TEXT_MAX];
-};
-
-static int
-set_up(void **state)
-{
-	static struct supervisor supervisor;
-	static int serial; /* nothing late reaches the next test's socket */
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	socklen_t length;
-	char name[sizeof(address.sun_path) + 1];
-
-	alarm(TEST_PATIENCE_S); /* for the waits that have no bound */
-	supervisor.listener = own_listener(supervisor.address);
-	supervisor.notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-	    snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
-	    "test_demo_worker.%d.%d", (int)getpid(), serial++));
-	assert_int_equal(bind(supervisor.notify,
-	    (struct sockaddr *)&address, length), 0);
-	snprintf(name, sizeof(name), "@%s", address.sun_path + 1);
-	setenv("NOTIFY_SOCKET", name, 1);
-	*state = &supervisor;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	const struct supervisor *supervisor = *state;
-
-	close(supervisor->listener);
-	close(supervisor->notify);
-	unsetenv("NOTIFY_SOCKET");
-	return 0;
-}
-
-static void
-await_message(const struct supervisor *supervisor, const char *wanted)
-{
-	char message[512];
-	ssize_t size;
-
-	child_await_input(supervisor->notify);
-	size = recv(supervisor->notify, message, sizeof(message) - 1, 0);
-	assert_true(size > 0);
-	message[size] = '\0';
-	assert_string_equal(message, wanted);
-}
-
-#define READY "READY=1\nSTATUS=serving"
-#define STOPPING "STOPPING=1\nSTATUS=draining"
-
-/* That nothing comes can only be seen by waiting for a while. */
-static void
-assert_quiet(int fd)
-{
-	struct pollfd wanted = { .fd = fd, .events = POLLIN };
-
-	assert_int_equal(poll(&wanted, 1, SHORT_MS), 0);
-}
-
-static int
-connect_to(const struct supervisor *supervisor)
-{
-	struct loopback loopback;
-	int fd;
-
-	assert_int_equal(loopback_parse(supervisor->address, &loopback), 0);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(fd, (struct sockaddr *)&loopback.address,
-	    loopback.length_bytes) != 0) {
-		close(fd);
-		return -errno;
-	}
-	return fd;
-}
-
-/* Sends a request; returns its answer, which comes in one piece. */
-static void
-ask(int fd, char *ret_answer, size_t size)
-{
-	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-	ssize_t length;
-
-	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL),
-	    strlen(request));
-	child_await_input(fd);
-	length = recv(fd, ret_answer, size - 1, 0);
-	assert_true(length > 0);
-	ret_answer[length] = '\0';
-}
 
 static void
 test_ready_and_stop(void **state)
@@ -452,27 +351,25 @@ test_other_pid(void **state)
 	assert_quiet(supervisor->notify);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ready_and_stop),
-		TEST(test_linger),
-		TEST(test_watchdog),
-		TEST(test_slow_start),
-		TEST(test_never_ready),
-		TEST(test_deaf),
-		TEST(test_ends),
-		TEST(test_ignore_term),
-		TEST(test_shutdown_listener),
-		TEST(test_shutdown_after),
-		TEST(test_shrink_backlog),
-		TEST(test_stop_self),
-		TEST(test_double_fork),
-		TEST(test_leave_child),
-		TEST(test_other_pid),
+		DEMO_TEST(test_ready_and_stop),
+		DEMO_TEST(test_linger),
+		DEMO_TEST(test_watchdog),
+		DEMO_TEST(test_slow_start),
+		DEMO_TEST(test_never_ready),
+		DEMO_TEST(test_deaf),
+		DEMO_TEST(test_ends),
+		DEMO_TEST(test_ignore_term),
+		DEMO_TEST(test_shutdown_listener),
+		DEMO_TEST(test_shutdown_after),
+		DEMO_TEST(test_shrink_backlog),
+		DEMO_TEST(test_stop_self),
+		DEMO_TEST(test_double_fork),
+		DEMO_TEST(test_leave_child),
+		DEMO_TEST(test_other_pid),
 	};
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -22,17 +22,21 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loopback.h"
 #include "worker_contract.h"
+#include "worker_counts.h"
+#include "worker_faults.h"
+#include "worker_harm.h"
 #include "worker_http.h"
 #include "worker_options.h"
 
@@ -42,7 +46,7 @@ enum {
 	BACKLOG_SHRUNK = 5,
 	ACCEPTS_PER_TURN_MAX = 8, /* leave some to the neighbours */
 	ACCEPT_RETRY_S = 1,
-	LEFT_CHILD_LIFE_S = 60,
+	GROW_INTERVAL_MS = 100,
 };
 
 struct worker {
@@ -53,9 +57,22 @@ struct worker {
 	int listener_count;
 	bool draining;
 	bool full;              /* no room for a connection until one goes */
+	bool deaf;
+	struct faults faults;
+	struct worker_counts *counts, own_counts;
 	ev_signal on_term, on_int;
-	ev_timer started, retry, watchdog, crash, shut, stopping;
+	ev_timer started, retry, watchdog, crash, shut, stopping, deafness;
+	ev_timer growth;
 };
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void
 say(const char *what, int error)
@@ -88,7 +105,8 @@ resume_accepting(struct worker *worker)
 {
 	worker->full = false;
 	ev_timer_stop(worker->loop, &worker->retry);
-	each_listener(worker, ev_io_start);
+	if (!worker->deaf)
+		each_listener(worker, ev_io_start);
 }
 
 static void
@@ -121,10 +139,40 @@ on_connection_left(void *context)
 		resume_accepting(worker);
 }
 
+/* fault: those of answers, see worker_faults.h */
+static struct answer_plan
+plan_answer(void *context, bool health)
+{
+	struct worker *worker = context;
+	const struct worker_options *options = &worker->options;
+	struct answer_plan plan = faults_plan(&worker->faults, health,
+	    now_ms());
+
+	if (plan.crash)
+		harm_crash(options->crash_code, options->crash_signal);
+	if (plan.grow_bytes > 0)
+		harm_grow(plan.grow_bytes);
+	return plan;
+}
+
+/* IPv4 and IPv6 have the port at the same place. */
+static bool
+is_from_probe(const struct worker *worker, const struct sockaddr_in6 *peer)
+{
+	long port = ntohs(peer->sin6_port);
+
+	return (peer->sin6_family == AF_INET ||
+	    peer->sin6_family == AF_INET6) &&
+	    port >= worker->options.probe_port_min &&
+	    port <= worker->options.probe_port_max;
+}
+
 static void
 on_acceptable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
+	struct sockaddr_in6 peer;
+	socklen_t length;
 	int i, fd;
 
 	(void)events;
@@ -134,10 +182,14 @@ on_acceptable(struct ev_loop *loop, ev_io *io, int events)
 			pause_accepting(worker);
 			return;
 		}
-		fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		peer.sin6_family = AF_UNSPEC;
+		length = sizeof(peer);
+		fd = accept4(io->fd, (struct sockaddr *)&peer, &length,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			break;
-		http_server_adopt(worker->http, fd);
+		http_server_adopt(worker->http, fd,
+		    is_from_probe(worker, &peer));
 	}
 	if (i == ACCEPTS_PER_TURN_MAX)
 		return;
@@ -206,11 +258,7 @@ on_crash(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	if (worker->options.crash_signal != 0) {
-		signal(worker->options.crash_signal, SIG_DFL);
-		raise(worker->options.crash_signal);
-	}
-	_exit(worker->options.crash_code);
+	harm_crash(worker->options.crash_code, worker->options.crash_signal);
 }
 
 /* fault */
@@ -224,6 +272,31 @@ on_shut(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	for (i = 0; i < worker->listener_count; i++)
 		shutdown(worker->accepts[i].fd, SHUT_RDWR);
+}
+
+/* fault */
+static void
+on_deafness(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *worker = timer->data;
+
+	(void)loop;
+	(void)events;
+	worker->deaf = true;
+	each_listener(worker, ev_io_stop);
+}
+
+/* fault */
+static void
+on_growth(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	const struct worker *worker = timer->data;
+
+	(void)events;
+	if (faults_begun(&worker->faults, now_ms()))
+		harm_grow(worker->options.grow_rate * GROW_INTERVAL_MS / 1000);
+	ev_timer_set(timer, GROW_INTERVAL_MS / 1e3, 0);
+	ev_timer_start(loop, timer);
 }
 
 static void
@@ -258,7 +331,9 @@ on_started(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	if (worker->draining)
 		return;
-	if (!options->deaf) /* fault */
+	faults_begin(&worker->faults, &options->faults, now_ms());
+	worker->deaf = options->deaf; /* fault */
+	if (!worker->deaf)
 		each_listener(worker, ev_io_start);
 	tell("READY=1\nSTATUS=serving");
 	if (options->ready_fd >= 0) {
@@ -272,32 +347,12 @@ on_started(struct ev_loop *loop, ev_timer *timer, int events)
 	    options->shutdown_after_ms);
 	start_timer(worker, &worker->stopping, on_stopping,
 	    options->stopping_after_ms);
+	start_timer(worker, &worker->deafness, on_deafness,
+	    options->deaf_after_ms);
+	start_timer(worker, &worker->growth, on_growth,
+	    options->grow_rate > 0 ? GROW_INTERVAL_MS : -1);
 	if (options->stop_self) /* fault */
 		raise(SIGSTOP);
-}
-
-/* Our own listener, for use without a supervisor. */
-static int
-listen_alone(const char *text)
-{
-	char name[LOOPBACK_TEXT_MAX];
-	struct loopback loopback;
-	int fd, error;
-
-	error = loopback_parse(text, &loopback);
-	if (error != 0)
-		return error;
-	fd = loopback_listen(&loopback, BACKLOG);
-	if (fd < 0)
-		return fd;
-	error = loopback_name(fd, name);
-	if (error != 0) {
-		close(fd);
-		return error;
-	}
-	printf("listening on %s\n", name);
-	fflush(stdout);
-	return fd;
 }
 
 static int
@@ -323,7 +378,7 @@ take_listeners(struct worker *worker)
 	int first = CONTRACT_FIRST_FD, i, error;
 
 	if (count == 0 && worker->options.listen != NULL) {
-		first = listen_alone(worker->options.listen);
+		first = loopback_listen_aloud(worker->options.listen, BACKLOG);
 		count = first < 0 ? first : 1;
 	}
 	if (count <= 0)
@@ -336,36 +391,17 @@ take_listeners(struct worker *worker)
 	return 0;
 }
 
-/* fault: a process that outlives us, and SIGTERM */
-static void
-leave_child(const struct worker *worker)
+/* In a file if one was asked for; that of the process that serves. */
+static int
+start_counting(struct worker *worker)
 {
-	int i;
+	const struct worker_options *options = &worker->options;
 
-	if (fork() != 0)
-		return;
-	signal(SIGTERM, SIG_IGN);
-	for (i = 0; i < worker->listener_count; i++)
-		close(worker->accepts[i].fd);
-	alarm(LEFT_CHILD_LIFE_S);
-	for (;;)
-		pause();
-}
-
-/* fault: the process that was started is gone, another one serves */
-static void
-become_daemon(void)
-{
-	pid_t child = fork();
-
-	if (child != 0) {
-		/* When we are gone it is in another session for sure. */
-		(void)waitpid(child, NULL, 0);
-		_exit(0);
-	}
-	setsid();
-	if (fork() != 0)
-		_exit(0);
+	worker->counts = &worker->own_counts;
+	if (options->count_file != NULL)
+		worker->counts = worker_counts_map(options->count_file,
+		    options->version);
+	return worker->counts != NULL ? 0 : -errno;
 }
 
 static int
@@ -377,16 +413,16 @@ run(struct worker *worker)
 		.version = options->version,
 		.slot = slot != NULL && strlen(slot) < 16 ? slot : "-",
 		.linger_ms = options->linger_ms,
-		.stall_ms = options->stall_ms,
+		.counts = worker->counts,
+		.context = worker,
+		.plan = plan_answer,
+		.left = on_connection_left,
 	};
 
-	memcpy(settings.fault_shares, options->fault_shares,
-	    sizeof(settings.fault_shares));
 	worker->loop = ev_loop_new(EVFLAG_AUTO);
 	if (worker->loop == NULL)
 		return -ENOMEM;
-	worker->http = http_server_new(worker->loop, &settings,
-	    on_connection_left, worker);
+	worker->http = http_server_new(worker->loop, &settings);
 	if (worker->http == NULL)
 		return -ENOMEM;
 	ev_signal_init(&worker->on_term, on_stop_signal, SIGTERM);
@@ -425,9 +461,14 @@ main(int argc, char **argv)
 		return 1;
 	}
 	if (worker.options.leave_child)
-		leave_child(&worker);
+		harm_leave_child();
 	if (worker.options.double_fork)
-		become_daemon();
+		harm_become_daemon();
+	error = start_counting(&worker);
+	if (error != 0) {
+		say("cannot count", error);
+		return 1;
+	}
 	error = run(&worker);
 	if (error != 0) {
 		say("cannot start", error);

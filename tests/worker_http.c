@@ -25,15 +25,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "worker_counts.h"
+#include "worker_request.h"
+
 enum {
 	REQUEST_BYTES_MAX = 8192,
 	ANSWER_BYTES_MAX = 512,
-	SHARES_WHOLE = 100000,  /* thousandths of a percent in all */
 };
 
 enum connection_state { READING, IDLE, STALLED, WRITING, CLOSING };
 
-/* In seconds; STALLED has its own from the settings. */
+/* In seconds; STALLED has its own from the plan. */
 static const double patience_s[] = {
 	[READING] = 5,
 	[IDLE] = 60,
@@ -49,6 +51,8 @@ struct connection {
 	ev_timer deadline;
 	enum connection_state state;
 	bool last;              /* the answer under way is the last one */
+	bool counted;           /* as a user's or a probe's */
+	struct answer_plan plan;
 	size_t request_size;
 	size_t answer_size, answer_sent;
 	char request[REQUEST_BYTES_MAX];
@@ -58,11 +62,8 @@ struct connection {
 struct http_server {
 	struct ev_loop *loop;
 	struct http_settings settings;
-	void (*left)(void *context);
-	void *context;
 	bool draining;
 	unsigned connection_count;
-	long fault_debts[HTTP_FAULT_COUNT];
 	TAILQ_HEAD(, connection) connections;
 };
 
@@ -73,7 +74,7 @@ enter(struct connection *connection, enum connection_state state)
 	double seconds = patience_s[state];
 
 	if (state == STALLED)
-		seconds = (double)server->settings.stall_ms / 1e3;
+		seconds = (double)connection->plan.delay_ms / 1e3;
 	if (state == IDLE && server->draining)
 		seconds = (double)server->settings.linger_ms / 1e3;
 	connection->state = state;
@@ -105,7 +106,7 @@ drop(struct connection *connection)
 	TAILQ_REMOVE(&server->connections, connection, entry);
 	server->connection_count--;
 	free(connection);
-	server->left(server->context);
+	server->settings.left(server->settings.context);
 }
 
 static void
@@ -129,83 +130,66 @@ half_close(struct connection *connection)
 	enter(connection, CLOSING);
 }
 
-/*
- * Each fault owes its share of every request and is paid when the debt has
- * grown to a whole one.
- */
-static enum http_fault
-choose_fault(struct http_server *server)
+static void
+count_connection(struct connection *connection, bool probe)
 {
-	enum http_fault chosen = HTTP_FAULT_COUNT;
-	int i;
+	struct worker_counts *counts = connection->server->settings.counts;
 
-	for (i = 0; i < HTTP_FAULT_COUNT; i++) {
-		server->fault_debts[i] += server->settings.fault_shares[i];
-		if (chosen == HTTP_FAULT_COUNT &&
-		    server->fault_debts[i] >= SHARES_WHOLE) {
-			server->fault_debts[i] -= SHARES_WHOLE;
-			chosen = (enum http_fault)i;
-		}
-	}
-	return chosen;
-}
-
-/* The length of the first request with its headers, 0 if it is not whole. */
-static size_t
-request_length(const struct connection *connection)
-{
-	const char *end = memmem(connection->request,
-	    connection->request_size, "\r\n\r\n", 4);
-
-	return end == NULL ? 0 : (size_t)(end - connection->request) + 4;
-}
-
-/*
- * Whether the client will not send another request, or what follows is a body,
- * which this server does not read.
- */
-static bool
-request_is_last(const char *request, size_t length)
-{
-	const char *line = request, *next;
-	size_t rest;
-
-	next = memmem(line, length, "\r\n", 2);
-	if (next - line < 8 || memcmp(next - 8, "HTTP/1.1", 8) != 0)
-		return true;
-	for (line = next + 2; *line != '\r'; line = next + 2) {
-		rest = length - (size_t)(line - request);
-		next = memmem(line, rest, "\r\n", 2);
-		if (strncasecmp(line, "connection: close", 17) == 0 ||
-		    strncasecmp(line, "content-length:", 15) == 0 ||
-		    strncasecmp(line, "transfer-encoding:", 18) == 0)
-			return true;
-	}
-	return false;
+	if (!connection->counted)
+		worker_counts_add(probe ? &counts->probe_connections :
+		    &counts->user_connections);
+	connection->counted = true;
 }
 
 static void
-compose(struct connection *connection, enum http_fault fault)
+count_request(struct connection *connection, const struct request *request)
+{
+	struct worker_counts *counts = connection->server->settings.counts;
+
+	count_connection(connection, request->probe);
+	worker_counts_add(&counts->requests);
+	if (request->probe)
+		worker_counts_add(&counts->probe_requests);
+	if (request->health)
+		worker_counts_add(&counts->health_requests);
+}
+
+static const char *
+reason_of(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "As Wanted";
+	}
+}
+
+static void
+compose(struct connection *connection)
 {
 	const struct http_settings *settings = &connection->server->settings;
-	const char *status = fault == HTTP_ERROR ?
-	    "503 Service Unavailable" : "200 OK";
+	const struct answer_plan *plan = &connection->plan;
 	char body[ANSWER_BYTES_MAX / 2];
 	int size;
 
-	if (fault == HTTP_WRONG)
+	if (plan->fault == ANSWER_WRONG)
 		snprintf(body, sizeof(body), "not what was asked for\n");
 	else
-		snprintf(body, sizeof(body), "version=%s pid=%d slot=%s\n",
-		    settings->version, (int)getpid(), settings->slot);
+		snprintf(body, sizeof(body), "version=%s pid=%d slot=%s%s\n",
+		    settings->version, (int)getpid(), settings->slot,
+		    plan->remark);
 	size = snprintf(connection->answer, sizeof(connection->answer),
-	    "HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
-	    "Content-Length: %zu\r\n%s\r\n%s", status, strlen(body),
+	    "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n"
+	    "Content-Length: %zu\r\n%s\r\n%s", plan->status,
+	    reason_of(plan->status), strlen(body),
 	    connection->last ? "Connection: close\r\n" : "", body);
 	assert(size > 0 && size < (int)sizeof(connection->answer));
 	connection->answer_size = (size_t)size;
 	connection->answer_sent = 0;
-	if (fault == HTTP_TRUNCATE)
+	if (plan->fault == ANSWER_TRUNCATE)
 		connection->answer_size -= strlen(body) / 2;
 }
 
@@ -240,46 +224,50 @@ write_answer(struct connection *connection)
 
 /* Begins to answer the first request.  True: it is done, look for another. */
 static bool
-answer(struct connection *connection, size_t length)
+answer(struct connection *connection, const struct request *request)
 {
-	enum http_fault fault = choose_fault(connection->server);
+	const struct http_server *server = connection->server;
+	const struct answer_plan *plan = &connection->plan;
 
-	connection->last = connection->server->draining ||
-	    fault == HTTP_TRUNCATE ||
-	    request_is_last(connection->request, length);
-	memmove(connection->request, connection->request + length,
-	    connection->request_size - length);
-	connection->request_size -= length;
-	if (fault == HTTP_RESET) {
+	count_request(connection, request);
+	connection->plan = server->settings.plan(server->settings.context,
+	    request->health);
+	connection->last = server->draining ||
+	    plan->fault == ANSWER_TRUNCATE || request->last;
+	memmove(connection->request, connection->request + request->size_bytes,
+	    connection->request_size - request->size_bytes);
+	connection->request_size -= request->size_bytes;
+	if (plan->fault == ANSWER_RESET) {
 		drop_with_reset(connection);
 		return false;
 	}
-	if (fault == HTTP_EMPTY) {
+	if (plan->fault == ANSWER_EMPTY) {
 		half_close(connection);
 		return false;
 	}
-	if (fault == HTTP_STALL) {
+	if (plan->delay_ms > 0) {
 		watch(connection, 0);
 		enter(connection, STALLED);
 		return false;
 	}
-	compose(connection, fault);
+	compose(connection);
 	return write_answer(connection);
 }
 
 static void
 serve(struct connection *connection)
 {
-	size_t length;
+	struct request request;
+	bool whole;
 
 	do {
-		length = request_length(connection);
-		if (length == 0 &&
-		    connection->request_size == REQUEST_BYTES_MAX) {
+		whole = request_parse(connection->request,
+		    connection->request_size, &request);
+		if (!whole && connection->request_size == REQUEST_BYTES_MAX) {
 			drop(connection);
 			return;
 		}
-	} while (length != 0 && answer(connection, length));
+	} while (whole && answer(connection, &request));
 }
 
 static void
@@ -335,7 +323,7 @@ on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 	case STALLED:
 		/* A drain may have begun in between: the answer says so. */
 		connection->last |= connection->server->draining;
-		compose(connection, HTTP_STALL);
+		compose(connection);
 		if (write_answer(connection))
 			serve(connection);
 		return;
@@ -351,8 +339,7 @@ on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 struct http_server *
-http_server_new(struct ev_loop *loop, const struct http_settings *settings,
-    void (*left)(void *context), void *context)
+http_server_new(struct ev_loop *loop, const struct http_settings *settings)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 
@@ -360,8 +347,6 @@ http_server_new(struct ev_loop *loop, const struct http_settings *settings,
 		return NULL;
 	server->loop = loop;
 	server->settings = *settings;
-	server->left = left;
-	server->context = context;
 	TAILQ_INIT(&server->connections);
 	return server;
 }
@@ -379,7 +364,7 @@ http_server_free(struct http_server *server)
 }
 
 void
-http_server_adopt(struct http_server *server, int fd)
+http_server_adopt(struct http_server *server, int fd, bool probe)
 {
 	struct connection *connection = malloc(sizeof(*connection));
 
@@ -388,7 +373,7 @@ http_server_adopt(struct http_server *server, int fd)
 		return;
 	}
 	connection->server = server;
-	connection->last = false;
+	connection->last = connection->counted = false;
 	connection->request_size = 0;
 	connection->answer_size = connection->answer_sent = 0;
 	ev_io_init(&connection->io, on_io, fd, EV_READ);
@@ -397,6 +382,9 @@ http_server_adopt(struct http_server *server, int fd)
 	connection->deadline.data = connection;
 	TAILQ_INSERT_TAIL(&server->connections, connection, entry);
 	server->connection_count++;
+	worker_counts_add(&server->settings.counts->accepted);
+	if (probe)
+		count_connection(connection, true);
 	ev_io_start(server->loop, &connection->io);
 	enter(connection, READING);
 }

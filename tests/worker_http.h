@@ -2,48 +2,46 @@
  * The connections of the worker: as much of HTTP/1.1 as it takes to answer a
  * GET, keep a connection alive, and give it up without losing a request.
  *
- * Every request gets the same body, `version=V pid=P slot=S`.  On purpose, and
- * only when told so, every n-th request gets something worse.
+ * Every request gets the same body, `version=V pid=P slot=S`, unless the plan
+ * for its answer says otherwise.
  */
 #ifndef TESTS_WORKER_HTTP_H
 #define TESTS_WORKER_HTTP_H
 
+#include <stdbool.h>
+
+#include "worker_faults.h"
+
 struct ev_loop;
 struct http_server;
-
-enum http_fault {
-	HTTP_RESET,     /* RST; on a unix socket an end of file, as HTTP_EMPTY */
-	HTTP_EMPTY,     /* closed without an answer */
-	HTTP_TRUNCATE,  /* closed in the middle of the body */
-	HTTP_WRONG,     /* 200 with a body of somebody else */
-	HTTP_ERROR,     /* 503 */
-	HTTP_STALL,     /* answered stall_ms later */
-	HTTP_FAULT_COUNT,
-};
+struct worker_counts;
 
 struct http_settings {
 	const char *version, *slot;
-	long linger_ms;         /* see http_server_drain() */
-	long stall_ms;
-	/*
-	 * Thousandths of a percent of all requests.  The fault of 1 % comes
-	 * at every 100th request exactly, so that a count can be checked.
-	 */
-	long fault_shares[HTTP_FAULT_COUNT];
+	long linger_ms;                 /* see http_server_drain() */
+	struct worker_counts *counts;
+
+	void *context;                  /* of both: */
+	/* What becomes of a request; for /healthz, or another one. */
+	struct answer_plan (*plan)(void *context, bool health);
+	/* A connection has gone. */
+	void (*left)(void *context);
 };
 
 enum { HTTP_CONNECTIONS_MAX = 4096 };
 
-/* `left` is called after a connection has gone.  NULL if out of memory. */
+/* NULL if out of memory. */
 struct http_server *http_server_new(struct ev_loop *loop,
-    const struct http_settings *settings, void (*left)(void *context),
-    void *context);
+    const struct http_settings *settings);
 
 /* Closes all connections as they are. */
 void http_server_free(struct http_server *server);
 
-/* Takes fd, which is non-blocking, and closes it when it is done. */
-void http_server_adopt(struct http_server *server, int fd);
+/*
+ * Takes fd, which is non-blocking, and closes it when it is done.  That it is
+ * a probe's may be known by where it came from; else its first request tells.
+ */
+void http_server_adopt(struct http_server *server, int fd, bool probe);
 
 /*
  * From now on every answer says `Connection: close`.  Idle connections stay

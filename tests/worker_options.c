@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "option_table.h"
+#include "worker_harm.h"
 
 /* The build's own label; a build system may give another. */
 #ifndef WORKER_VERSION
@@ -22,9 +23,15 @@
 #endif
 
 #define FIELD(name) offsetof(struct worker_options, name)
-#define SHARE(fault) (FIELD(fault_shares) + (fault) * sizeof(long))
+#define FAULT(name) FIELD(faults.name)
+#define SHARE(fault) (FAULT(shares) + (fault) * sizeof(long))
 
-enum { WHOLE = 100000, HOUR_MS = 3600000 };
+enum {
+	WHOLE = 100000,
+	HOUR_MS = 3600000,
+	REQUESTS_MAX = 1000000000,
+	PORT_MAX = 65535,
+};
 
 static const struct option_row rows[] = {
 	{ "version", OPTION_TEXT, FIELD(version_text), 0, 0, "TEXT",
@@ -37,6 +44,10 @@ static const struct option_row rows[] = {
 	    "how long a drain keeps idle connections (default 500)" },
 	{ "ready-fd", OPTION_NUMBER, FIELD(ready_fd), 0, INT_MAX, "FD",
 	    "write a newline there when ready" },
+	{ "count-file", OPTION_TEXT, FIELD(count_file), 0, 0, "PATH",
+	    "count in PATH.PID (worker_counts.h)" },
+	{ "probe-ports", OPTION_TEXT, FIELD(probe_ports_text), 0, 0,
+	    "N[-N]", "who connects from there is counted as a probe" },
 
 	{ "exit-at-start", OPTION_NUMBER, FIELD(exit_at_start), 0, 255, "CODE",
 	    "exit at once" },
@@ -61,6 +72,12 @@ static const struct option_row rows[] = {
 	    HOUR_MS, "MS", "shut the listeners down after being ready" },
 	{ "stopping", OPTION_NUMBER, FIELD(stopping_after_ms), 0, HOUR_MS,
 	    "MS", "drain of its own accord after being ready" },
+	{ "deaf-after", OPTION_NUMBER, FIELD(deaf_after_ms), 0, HOUR_MS,
+	    "MS", "accept nothing any more, that long after being ready" },
+	{ "grow-rate", OPTION_NUMBER, FIELD(grow_rate), 1,
+	    HARM_GROWTH_BYTES_MAX, "BYTES", "of memory every second" },
+	{ "crash-on-request", OPTION_NUMBER, FAULT(crash_on_request), 1,
+	    REQUESTS_MAX, "N", "die instead of the N-th answer" },
 	{ "stop-self", OPTION_FLAG, FIELD(stop_self), 0, 0, NULL,
 	    "SIGSTOP itself when ready" },
 
@@ -69,20 +86,37 @@ static const struct option_row rows[] = {
 	{ "shutdown-listener", OPTION_FLAG, FIELD(shutdown_listener), 0, 0,
 	    NULL, "shut the listeners down at SIGTERM, for everybody" },
 
-	{ "reset-percent", OPTION_THOUSANDTHS, SHARE(HTTP_RESET), 0, WHOLE,
+	{ "reset-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_RESET), 0, WHOLE,
 	    "P", "of the requests are answered by a reset" },
-	{ "empty-percent", OPTION_THOUSANDTHS, SHARE(HTTP_EMPTY), 0, WHOLE,
+	{ "empty-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_EMPTY), 0, WHOLE,
 	    "P", "by nothing but the end of the connection" },
-	{ "truncate-percent", OPTION_THOUSANDTHS, SHARE(HTTP_TRUNCATE), 0,
+	{ "truncate-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_TRUNCATE), 0,
 	    WHOLE, "P", "by half a body" },
-	{ "wrong-percent", OPTION_THOUSANDTHS, SHARE(HTTP_WRONG), 0, WHOLE,
+	{ "wrong-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_WRONG), 0, WHOLE,
 	    "P", "by another body" },
-	{ "error-percent", OPTION_THOUSANDTHS, SHARE(HTTP_ERROR), 0, WHOLE,
+	{ "error-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_ERROR), 0, WHOLE,
 	    "P", "by status 503" },
-	{ "stall-percent", OPTION_THOUSANDTHS, SHARE(HTTP_STALL), 0, WHOLE,
+	{ "stall-percent", OPTION_THOUSANDTHS, SHARE(ANSWER_STALL), 0, WHOLE,
 	    "P", "late" },
-	{ "stall", OPTION_NUMBER, FIELD(stall_ms), 0, HOUR_MS, "MS",
+	{ "stall", OPTION_NUMBER, FAULT(stall_ms), 0, HOUR_MS, "MS",
 	    "how late (default 1000)" },
+	{ "slow", OPTION_NUMBER, FAULT(slow_ms), 0, HOUR_MS, "MS",
+	    "every answer is that late" },
+	{ "grow", OPTION_NUMBER, FAULT(grow_bytes), 1, HARM_GROWTH_BYTES_MAX,
+	    "BYTES", "of memory at each request" },
+	{ "after", OPTION_NUMBER, FAULT(after_ms), 0, HOUR_MS, "MS",
+	    "all from --reset-percent on and --grow-rate begin then" },
+	{ "after-requests", OPTION_NUMBER, FAULT(after_requests), 0,
+	    REQUESTS_MAX, "N", "and only after so many requests" },
+
+	{ "unhealthy", OPTION_FLAG, FIELD(unhealthy), 0, 0, NULL,
+	    "/healthz is bad; nothing of the above makes it so" },
+	{ "unhealthy-after", OPTION_NUMBER, FAULT(unhealthy_after_ms), 0,
+	    HOUR_MS, "MS", "from then on" },
+	{ "healthy-after", OPTION_NUMBER, FAULT(healthy_after_ms), 0, HOUR_MS,
+	    "MS", "until then" },
+	{ "unhealthy-status", OPTION_NUMBER, FAULT(unhealthy_status), 200,
+	    599, "CODE", "how bad (default 503)" },
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -169,6 +203,29 @@ set_crash(struct worker_options *options)
 	return -EINVAL;
 }
 
+/* One port or a range of them. */
+static int
+set_probe_ports(struct worker_options *options)
+{
+	const char *text = options->probe_ports_text;
+	char *end;
+
+	options->probe_port_min = options->probe_port_max = -1;
+	if (text == NULL)
+		return 0;
+	options->probe_port_min = strtol(text, &end, 10);
+	options->probe_port_max = options->probe_port_min;
+	if (end != text && *end == '-')
+		options->probe_port_max = strtol(end + 1, &end, 10);
+	if (end != text && *end == '\0' && options->probe_port_min > 0 &&
+	    options->probe_port_min <= options->probe_port_max &&
+	    options->probe_port_max <= PORT_MAX)
+		return 0;
+	fprintf(stderr, "worker: option --probe-ports: '%s' is no port or "
+	    "range of ports from 1 to %d\n", text, PORT_MAX);
+	return -EINVAL;
+}
+
 int
 worker_options_parse(int argc, char **argv,
     struct worker_options *ret_options)
@@ -182,7 +239,12 @@ worker_options_parse(int argc, char **argv,
 		.crash_by = "1",
 		.shutdown_after_ms = -1,
 		.stopping_after_ms = -1,
-		.stall_ms = 1000,
+		.deaf_after_ms = -1,
+		.faults = {
+			.stall_ms = 1000,
+			.unhealthy_after_ms = -1,
+			.unhealthy_status = 503,
+		},
 	};
 	int next = option_table_parse(rows, ROW_COUNT, argc, argv, &options);
 
@@ -191,8 +253,11 @@ worker_options_parse(int argc, char **argv,
 		option_table_help(rows, ROW_COUNT);
 		return -EINVAL;
 	}
-	if (set_version(&options) != 0 || set_crash(&options) != 0)
+	if (set_version(&options) != 0 || set_crash(&options) != 0 ||
+	    set_probe_ports(&options) != 0)
 		return -EINVAL;
+	if (options.unhealthy)
+		options.faults.unhealthy_after_ms = 0;
 	*ret_options = options;
 	return 0;
 }

@@ -7,9 +7,10 @@
 
 #include <stdbool.h>
 
-#include "worker_http.h"
+#include "worker_counts.h"
+#include "worker_faults.h"
 
-enum { WORKER_LABEL_MAX = 64 };
+enum { WORKER_LABEL_MAX = WORKER_COUNTS_LABEL_BYTES };
 
 /* Times are in ms; -1 in any of the numbers means not asked for. */
 struct worker_options {
@@ -17,6 +18,7 @@ struct worker_options {
 	const char *listen;
 	long linger_ms;
 	long ready_fd;
+	const char *count_file, *probe_ports_text;
 
 	/* Faults at the start. */
 	long exit_at_start;
@@ -26,19 +28,21 @@ struct worker_options {
 	/* Faults after it was ready. */
 	long crash_after_ms;
 	const char *crash_by;
-	long shutdown_after_ms, stopping_after_ms;
+	long shutdown_after_ms, stopping_after_ms, deaf_after_ms;
+	long grow_rate;                 /* bytes per second */
 	bool stop_self;
 
 	/* Faults at SIGTERM. */
 	bool ignore_term, shutdown_listener;
 
 	/* Faults of answers. */
-	long stall_ms;
-	long fault_shares[HTTP_FAULT_COUNT];
+	struct fault_settings faults;
+	bool unhealthy;
 
 	/* Made from the above. */
 	char version[WORKER_LABEL_MAX];
 	int crash_code, crash_signal;   /* the signal, unless 0 */
+	long probe_port_min, probe_port_max;
 };
 
 /* Returns 0, or -EINVAL after a message on stderr. */
