@@ -160,7 +160,7 @@ on_stop_signal(struct ev_loop *loop, ev_signal *signal, int events)
 	}
 	open_count = generator->due_count - stats_requests(&generator->stats);
 	for (; open_count > 0; open_count--)
-		stats_failure(&generator->stats, OUTCOME_ABANDONED);
+		stats_failure(&generator->stats, OUTCOME_ABANDONED, NULL);
 	ev_break(loop, EVBREAK_ALL);
 }
 
@@ -263,6 +263,7 @@ run(struct generator *generator)
 	const struct loadgen_options *options = &generator->options;
 	struct client_settings settings = {
 		.target = &options->target,
+		.sources = &options->sources,
 		.host = "localhost",
 		.path = options->path,
 		.expect = options->expect,

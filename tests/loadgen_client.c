@@ -41,6 +41,8 @@ struct connection {
 	ev_timer deadline;
 	ev_timer retry;
 	bool reused;                    /* had a response before */
+	struct version *version;        /* of the first one, once known */
+	uint64_t serial;
 	uint64_t due_ns;
 	struct response response;
 };
@@ -53,7 +55,7 @@ struct client {
 	struct stats *stats;
 	char request[CLIENT_REQUEST_BYTES_MAX];
 	size_t request_size;
-	unsigned long serial;           /* of sockets */
+	uint64_t serial;                /* of sockets */
 	unsigned busy_count;
 	struct connection_list unused, idle;
 	struct connection *connections;
@@ -110,7 +112,7 @@ static void
 settle(struct connection *connection, enum outcome outcome)
 {
 	assert(connection->state != UNUSED && connection->state != IDLE);
-	stats_failure(connection->client->stats, outcome);
+	stats_failure(connection->client->stats, outcome, connection->version);
 	connection->client->busy_count--;
 	disconnect(connection);
 }
@@ -144,6 +146,38 @@ settle_error(struct connection *connection, int error)
 	}
 }
 
+/* Where a connection came from, in turn of the serial; -1: from nowhere. */
+static int
+source_of(const struct client *client, uint64_t serial)
+{
+	const struct client_settings *settings = &client->settings;
+
+	return settings->target->address.ss_family == AF_INET ?
+	    (int)(serial % settings->sources->count) : -1;
+}
+
+/* A response has come from this version, or from nobody knows which. */
+static void
+note_version(struct connection *connection, struct version *version)
+{
+	struct client *client = connection->client;
+
+	if (version == NULL || connection->version != NULL)
+		return;
+	connection->version = version;
+	stats_connection(client->stats, version,
+	    source_of(client, connection->serial), connection->serial);
+}
+
+static bool
+is_expected(const struct client *client, const struct response *response)
+{
+	const char *expect = client->settings.expect;
+
+	return response->status == 200 &&
+	    strncmp(response->body, expect, strlen(expect)) == 0;
+}
+
 /* The response is whole: judges it, counts it, and frees the connection. */
 static void
 settle_response(struct connection *connection)
@@ -152,16 +186,17 @@ settle_response(struct connection *connection)
 	const struct client_settings *settings = &client->settings;
 	const struct response *response = &connection->response;
 	uint64_t now_ns = client_now_ns();
+	uint64_t now_us = (now_ns - settings->start_ns) / 1000;
+	bool good = is_expected(client, response);
 
-	if (response->status != 200 || strncmp(response->body,
-	    settings->expect, strlen(settings->expect)) != 0) {
-		settle(connection, OUTCOME_WRONG);
-		return;
-	}
-	stats_answer(client->stats, (now_ns - settings->start_ns) / 1000,
-	    (now_ns - connection->due_ns) / 1000, response->body);
+	if (good)
+		note_version(connection, stats_answer(client->stats, now_us,
+		    (now_ns - connection->due_ns) / 1000, response->body));
+	else
+		note_version(connection, stats_wrong(client->stats, now_us,
+		    response->body, connection->version));
 	client->busy_count--;
-	if (!settings->keep_alive || response->close ||
+	if (!good || !settings->keep_alive || response->close ||
 	    !response->has_length) {
 		disconnect(connection);
 		return;
@@ -321,13 +356,17 @@ static void
 start_fresh(struct client *client, struct connection *connection,
     uint64_t due_ns)
 {
-	int fd = loopback_open(client->settings.target, client->serial++);
+	uint64_t serial = client->serial++;
+	int fd = loopback_open(client->settings.target,
+	    client->settings.sources, source_of(client, serial));
 
 	TAILQ_REMOVE(&client->unused, connection, entry);
 	client->busy_count++;
 	client->stats->connections++;
 	connection->due_ns = due_ns;
 	connection->reused = false;
+	connection->version = NULL;
+	connection->serial = serial;
 	connection->state = CONNECTING;
 	if (fd < 0) {
 		settle_error(connection, -fd);

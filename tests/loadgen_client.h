@@ -13,6 +13,7 @@
 
 struct ev_loop;
 struct loopback;
+struct loopback_range;
 struct stats;
 struct client;
 
@@ -20,6 +21,7 @@ enum { CLIENT_CONNECTIONS_MAX = 16384 };
 
 struct client_settings {
 	const struct loopback *target;
+	const struct loopback_range *sources;   /* of IPv4, in turn */
 	const char *host;       /* of the Host header */
 	const char *path;
 	const char *expect;     /* how a good body begins */

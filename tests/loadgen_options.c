@@ -10,6 +10,7 @@
 
 #include "loadgen_client.h"
 #include "loadgen_response.h"
+#include "loadgen_sources.h"
 #include "option_table.h"
 
 #define FIELD(name) offsetof(struct loadgen_options, name)
@@ -43,6 +44,9 @@ static const struct option_row rows[] = {
 	    "for a response (5000)" },
 	{ "late", OPTION_NUMBER, FIELD(late_ms), 1, HOUR_MS, "MS",
 	    "own starts later than that are reported (10)" },
+	{ "source", OPTION_TEXT, FIELD(sources_text), 0, 0,
+	    "ADDRESS[-ADDRESS]", "connect from there in turn "
+	    "(127.0.1.1-127.0.1.254)" },
 	{ "path", OPTION_TEXT, FIELD(path), 0, 0, "PATH", "to ask for (/)" },
 	{ "expect", OPTION_TEXT, FIELD(expect), 0, 0, "PREFIX",
 	    "how a good body begins (version=)" },
@@ -67,6 +71,30 @@ set_target(struct loadgen_options *options, const char *text)
 		fprintf(stderr, "loadgen: '%s' is not 127.x.y.z:PORT, "
 		    "[::1]:PORT or unix:PATH\n", text);
 	return error == 0 ? 0 : -EINVAL;
+}
+
+static int
+set_sources(struct loadgen_options *options)
+{
+	const char *text = options->sources_text;
+
+	options->sources = LOOPBACK_SOURCES;
+	if (text == NULL)
+		return 0;
+	if (options->target.address.ss_family != AF_INET) {
+		fprintf(stderr, "loadgen: option --source: '%s' is not IPv4, "
+		    "so it has just one address to come from\n",
+		    options->target_text);
+		return -EINVAL;
+	}
+	if (loopback_parse_range(text, &options->sources) != 0 ||
+	    options->sources.count > SOURCES_MAX) {
+		fprintf(stderr, "loadgen: option --source: '%s' is not "
+		    "127.a.b.c or 127.a.b.c-127.d.e.f with at most %d "
+		    "addresses\n", text, SOURCES_MAX);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int
@@ -110,7 +138,7 @@ loadgen_options_parse(int argc, char **argv,
 		return -EINVAL;
 	}
 	if (set_target(&options, argv[next]) != 0 ||
-	    check_texts(&options) != 0)
+	    set_sources(&options) != 0 || check_texts(&options) != 0)
 		return -EINVAL;
 	if (options.keep_alive > 0)
 		options.connections = options.keep_alive;

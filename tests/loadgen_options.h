@@ -11,6 +11,8 @@
 struct loadgen_options {
 	const char *target_text;
 	struct loopback target;
+	const char *sources_text;
+	struct loopback_range sources;
 	long rate;              /* requests per second */
 	long requests;          /* in all, 0: no such bound */
 	long duration_ms;       /* 0: no such bound */

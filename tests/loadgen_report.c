@@ -53,26 +53,58 @@ print_failures(FILE *file, const struct stats *stats)
 }
 
 static void
+print_version(FILE *file, const struct stats *stats, unsigned index)
+{
+	const struct version *version = &stats->versions[index];
+
+	fprintf(file, "%-20s %10" PRIu64 " %8" PRIu64 " %11" PRIu64
+	    " %8u %10.3f s %10.3f s %7u%s\n", version->text, version->count,
+	    version->failures, version->connections,
+	    sources_seen(&stats->sources, index), seconds(version->first_us),
+	    seconds(version->last_us), version->pid_count,
+	    version->other_pids_answers > 0 ? "+" : "");
+}
+
+/* What the source addresses saw one after the other. */
+static void
+print_changes(FILE *file, const struct stats *stats)
+{
+	const char *before = "\nchanges     ";
+	uint64_t count;
+	unsigned from, to;
+
+	for (from = 0; from < stats->version_count; from++) {
+		for (to = 0; to < stats->version_count; to++) {
+			count = stats->sources.changes[from][to];
+			if (count == 0)
+				continue;
+			fprintf(file, "%s%" PRIu64 " from %s to %s", before,
+			    count, stats->versions[from].text,
+			    stats->versions[to].text);
+			before = ", ";
+		}
+	}
+	if (*before == ',')
+		fprintf(file, "; of %u source addresses\n",
+		    sources_answered(&stats->sources));
+}
+
+static void
 print_versions(FILE *file, const struct stats *stats)
 {
-	const struct version *version;
 	unsigned i;
 
 	if (stats->version_count == 0)
 		return;
-	fprintf(file, "\n%-20s %10s %12s %12s %8s\n", "version", "answers",
-	    "first", "last", "workers");
-	for (i = 0; i < stats->version_count; i++) {
-		version = &stats->versions[i];
-		fprintf(file, "%-20s %10" PRIu64 " %10.3f s %10.3f s %7u%s\n",
-		    version->text, version->count,
-		    seconds(version->first_us), seconds(version->last_us),
-		    version->pid_count,
-		    version->other_pids_answers > 0 ? "+" : "");
-	}
+	fprintf(file, "\n%-20s %10s %8s %11s %8s %12s %12s %8s\n", "version",
+	    "answers", "failures", "connections", "sources", "first", "last",
+	    "workers");
+	for (i = 0; i < stats->version_count; i++)
+		print_version(file, stats, i);
 	if (stats->other_versions_answers > 0)
 		fprintf(file, "%-20s %10" PRIu64 "\n", "(further versions)",
 		    stats->other_versions_answers);
+	print_changes(file, stats);
 }
 
 void
@@ -107,20 +139,45 @@ report_table(FILE *file, const struct report_context *context,
 }
 
 static void
-print_json_version(FILE *file, const struct version *version)
+print_json_version(FILE *file, const struct stats *stats, unsigned index)
 {
+	const struct version *version = &stats->versions[index];
 	unsigned i;
 
 	fprintf(file, "{\"version\":\"%s\",\"count\":%" PRIu64
-	    ",\"first_ms\":%" PRIu64 ",\"last_ms\":%" PRIu64
+	    ",\"failures\":%" PRIu64 ",\"connections\":%" PRIu64
+	    ",\"sources\":%u,\"first_ms\":%" PRIu64 ",\"last_ms\":%" PRIu64
 	    ",\"other_pids\":%" PRIu64 ",\"pids\":[", version->text,
-	    version->count, version->first_us / 1000,
+	    version->count, version->failures, version->connections,
+	    sources_seen(&stats->sources, index), version->first_us / 1000,
 	    version->last_us / 1000, version->other_pids_answers);
 	for (i = 0; i < version->pid_count; i++)
 		fprintf(file, "%s{\"pid\":%d,\"count\":%" PRIu64 "}",
 		    i > 0 ? "," : "", (int)version->pids[i].pid,
 		    version->pids[i].count);
 	fprintf(file, "]}");
+}
+
+/* All pairs that were seen, each direction by itself. */
+static void
+print_json_changes(FILE *file, const struct stats *stats)
+{
+	const char *separator = "";
+	uint64_t count;
+	unsigned from, to;
+
+	for (from = 0; from < stats->version_count; from++) {
+		for (to = 0; to < stats->version_count; to++) {
+			count = stats->sources.changes[from][to];
+			if (count == 0)
+				continue;
+			fprintf(file, "%s{\"from\":\"%s\",\"to\":\"%s\","
+			    "\"count\":%" PRIu64 "}", separator,
+			    stats->versions[from].text,
+			    stats->versions[to].text, count);
+			separator = ",";
+		}
+	}
 }
 
 void
@@ -152,8 +209,12 @@ report_json(FILE *file, const struct report_context *context,
 	for (i = 0; i < stats->version_count; i++) {
 		if (i > 0)
 			fputc(',', file);
-		print_json_version(file, &stats->versions[i]);
+		print_json_version(file, stats, i);
 	}
+	fprintf(file, "],\"sources\":%u,\"overtaken\":%" PRIu64
+	    ",\"changes\":[", sources_answered(&stats->sources),
+	    stats->sources.overtaken);
+	print_json_changes(file, stats);
 	fprintf(file, "]}\n");
 }
 

@@ -102,42 +102,78 @@ outcome_name(enum outcome outcome)
 	return names[outcome];
 }
 
-void
-stats_answer(struct stats *stats, uint64_t now_us, uint64_t latency_us,
-    const char *body)
+/* The version that a body names, with its answer noted; or NULL. */
+static struct version *
+note_answer(struct stats *stats, uint64_t now_us, const char *body)
 {
 	char text[VERSION_TEXT_MAX];
 	struct version *version;
 	int pid, field_count;
 
-	stats->outcomes[OUTCOME_OK]++;
-	stats->window_answers++;
-	histogram_add(&stats->latency, latency_us);
-	histogram_add(&stats->window_latency, latency_us);
 	field_count = sscanf(body, "version=%63s pid=%9d", text, &pid);
 	if (field_count < 1)
-		return;
+		return NULL;
 	make_printable(text);
 	version = find_version(stats, text);
 	if (version == NULL) {
 		stats->other_versions_answers++;
-		return;
+		return NULL;
 	}
-	if (version->count == 0)
+	if (!version->answered)
 		version->first_us = now_us;
+	version->answered = true;
 	version->last_us = now_us;
-	version->count++;
-	version->window_count++;
 	if (field_count == 2)
 		count_pid(version, pid);
+	return version;
+}
+
+struct version *
+stats_answer(struct stats *stats, uint64_t now_us, uint64_t latency_us,
+    const char *body)
+{
+	struct version *version = note_answer(stats, now_us, body);
+
+	stats->outcomes[OUTCOME_OK]++;
+	stats->window_answers++;
+	histogram_add(&stats->latency, latency_us);
+	histogram_add(&stats->window_latency, latency_us);
+	if (version == NULL)
+		return NULL;
+	version->count++;
+	version->window_count++;
+	return version;
+}
+
+struct version *
+stats_wrong(struct stats *stats, uint64_t now_us, const char *body,
+    struct version *known)
+{
+	struct version *version = note_answer(stats, now_us, body);
+
+	stats_failure(stats, OUTCOME_WRONG, version != NULL ? version : known);
+	return version;
 }
 
 void
-stats_failure(struct stats *stats, enum outcome outcome)
+stats_failure(struct stats *stats, enum outcome outcome,
+    struct version *known)
 {
 	assert(outcome != OUTCOME_OK && outcome < OUTCOME_COUNT);
 	stats->outcomes[outcome]++;
 	stats->window_failures++;
+	if (known != NULL)
+		known->failures++;
+}
+
+void
+stats_connection(struct stats *stats, struct version *version, int source,
+    uint64_t serial)
+{
+	version->connections++;
+	if (source >= 0)
+		sources_note(&stats->sources, (unsigned)source, serial,
+		    (unsigned)(version - stats->versions));
 }
 
 uint64_t

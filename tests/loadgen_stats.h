@@ -2,14 +2,16 @@
  * What the load generator counts: how every request ended, how long the good
  * ones took, and who answered them.
  *
- * Plain data; each request is counted by exactly one of stats_answer() and
- * stats_failure().
+ * Plain data; each request is counted by exactly one of stats_answer(),
+ * stats_wrong() and stats_failure().
  */
 #ifndef TESTS_LOADGEN_STATS_H
 #define TESTS_LOADGEN_STATS_H
 
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "loadgen_sources.h"
 
 /*
  * On a reused connection the end may mean no more than that the server gave up
@@ -38,7 +40,7 @@ enum outcome {
 };
 
 enum {
-	VERSIONS_MAX = 32,
+	VERSIONS_MAX = SOURCES_VERSIONS_MAX,
 	PIDS_MAX = 128,         /* of one version */
 	VERSION_TEXT_MAX = 64,
 	HISTOGRAM_SUB_BITS = 7, /* no value is off by more than 1 in 128 */
@@ -55,12 +57,15 @@ struct histogram {
 
 struct answerer {
 	pid_t pid;
-	uint64_t count;
+	uint64_t count;                 /* answers, also bad ones */
 };
 
 struct version {
 	char text[VERSION_TEXT_MAX];
-	uint64_t count, window_count;
+	uint64_t count, window_count;   /* good answers */
+	uint64_t failures;              /* of requests known to be its own */
+	uint64_t connections;           /* whose first answer was its own */
+	bool answered;
 	uint64_t first_us, last_us;     /* answers, since the start */
 	unsigned pid_count;
 	uint64_t other_pids_answers;    /* of pids past PIDS_MAX */
@@ -75,6 +80,7 @@ struct stats {
 	unsigned version_count;
 	uint64_t other_versions_answers; /* of versions past VERSIONS_MAX */
 	struct version versions[VERSIONS_MAX];
+	struct sources sources;
 
 	/* How well the generator itself did. */
 	uint64_t late_starts, late_max_us;
@@ -88,13 +94,26 @@ struct stats {
 const char *outcome_name(enum outcome outcome);
 
 /*
- * Counts a good answer at `now_us` since the start.  A body that is not
- * `version=V pid=P …` is counted without a version.
+ * Counts a good answer at `now_us` since the start.  Returns its version; NULL
+ * if the body is not `version=V pid=P …` or there are too many versions.
  */
-void stats_answer(struct stats *stats, uint64_t now_us, uint64_t latency_us,
-    const char *body);
+struct version *stats_answer(struct stats *stats, uint64_t now_us,
+    uint64_t latency_us, const char *body);
 
-void stats_failure(struct stats *stats, enum outcome outcome);
+/*
+ * Counts an answer that is none of the expected ones, as a failure of the
+ * version that it names, else of `known` unless NULL.  Returns the former.
+ */
+struct version *stats_wrong(struct stats *stats, uint64_t now_us,
+    const char *body, struct version *known);
+
+/* Counts a request without an answer; of a version, if that is known. */
+void stats_failure(struct stats *stats, enum outcome outcome,
+    struct version *known);
+
+/* Counts the connection `serial` from a source (-1: any), at its first answer. */
+void stats_connection(struct stats *stats, struct version *version,
+    int source, uint64_t serial);
 
 uint64_t stats_requests(const struct stats *stats);
 uint64_t stats_failures(const struct stats *stats);

@@ -15,8 +15,6 @@
 
 #define UNIX_PREFIX "unix:"
 
-enum { SOURCE_ADDRESS_COUNT = 254 };
-
 static int
 parse_port(const char *text, in_port_t *ret_port)
 {
@@ -81,18 +79,52 @@ parse_v4(const char *host, in_port_t port, struct loopback *ret_loopback)
 }
 
 static int
-bind_source(int fd, unsigned long serial)
+bind_source(int fd, uint32_t from)
 {
 	struct sockaddr_in source = { .sin_family = AF_INET };
 	const int on = 1;
 
-	source.sin_addr.s_addr = htonl(
-	    0x7f000101U + (uint32_t)(serial % SOURCE_ADDRESS_COUNT));
+	source.sin_addr.s_addr = htonl(from);
 	/* Else bind() takes a port of the whole host, not of a connection. */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 	    sizeof(on)) != 0 ||
 	    bind(fd, (const struct sockaddr *)&source, sizeof(source)) != 0)
 		return -errno;
+	return 0;
+}
+
+static int
+parse_host(const char *text, uint32_t *ret_host)
+{
+	struct in_addr address;
+
+	if (inet_pton(AF_INET, text, &address) != 1)
+		return -EINVAL;
+	*ret_host = ntohl(address.s_addr);
+	return *ret_host >> 24 == IN_LOOPBACKNET ? 0 : -EPERM;
+}
+
+int
+loopback_parse_range(const char *text, struct loopback_range *ret_range)
+{
+	char first_text[INET_ADDRSTRLEN];
+	const char *dash = strchrnul(text, '-');
+	uint32_t first, last;
+	int error;
+
+	if ((size_t)(dash - text) >= sizeof(first_text))
+		return -EINVAL;
+	memcpy(first_text, text, (size_t)(dash - text));
+	first_text[dash - text] = '\0';
+	error = parse_host(first_text, &first);
+	last = first;
+	if (error == 0 && *dash == '-')
+		error = parse_host(dash + 1, &last);
+	if (error != 0)
+		return error;
+	if (last < first)
+		return -EINVAL;
+	*ret_range = (struct loopback_range){ first, last - first + 1 };
 	return 0;
 }
 
@@ -200,7 +232,8 @@ loopback_listen_aloud(const char *text, int backlog)
 }
 
 int
-loopback_open(const struct loopback *loopback, unsigned long serial)
+loopback_open(const struct loopback *loopback,
+    const struct loopback_range *sources, int index)
 {
 	int fd, error;
 
@@ -210,7 +243,7 @@ loopback_open(const struct loopback *loopback, unsigned long serial)
 		return -errno;
 	if (loopback->address.ss_family != AF_INET)
 		return fd;
-	error = bind_source(fd, serial);
+	error = bind_source(fd, sources->first + (uint32_t)index);
 	if (error != 0) {
 		close(fd);
 		return error;

@@ -9,6 +9,7 @@
 #define TESTS_LOOPBACK_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 enum { LOOPBACK_TEXT_MAX = 128 };
@@ -17,6 +18,21 @@ struct loopback {
 	struct sockaddr_storage address;
 	socklen_t length_bytes;
 };
+
+/* Addresses to connect from, one after the other. */
+struct loopback_range {
+	uint32_t first;         /* 127.x.y.z, as a number */
+	unsigned count;
+};
+
+/*
+ * By default 127.0.1.1 … 127.0.1.254: one source address has only 28,000
+ * ports, and each may stay in TIME_WAIT for a minute.
+ */
+#define LOOPBACK_SOURCES ((struct loopback_range){ 0x7f000101, 254 })
+
+/* 127.a.b.c-127.d.e.f or one address; 0, -EINVAL or -EPERM as below. */
+int loopback_parse_range(const char *text, struct loopback_range *ret_range);
 
 /* 0, -EINVAL (no such form), or -EPERM (an address that is not loopback). */
 int loopback_parse(const char *text, struct loopback *ret_loopback);
@@ -31,10 +47,10 @@ int loopback_listen(const struct loopback *loopback, int backlog);
 int loopback_listen_aloud(const char *text, int backlog);
 
 /*
- * A non-blocking socket to connect from, or -errno.  IPv4 sockets are bound
- * to 127.0.1.1 … 127.0.1.254 in turn of `serial`, since one source address
- * has only 28,000 ports and each stays in TIME_WAIT for a minute.
+ * A non-blocking socket to connect from, or -errno.  One of IPv4 is bound to
+ * an address of the range, by its index.
  */
-int loopback_open(const struct loopback *loopback, unsigned long serial);
+int loopback_open(const struct loopback *loopback,
+    const struct loopback_range *sources, int index);
 
 #endif

@@ -7,6 +7,7 @@
  * would overlook here it would overlook there.
  */
 #include <jansson.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -49,6 +50,11 @@ check_good_run(const char *listen, const char *options)
 	assert_string_equal(json_string_value(
 	    json_object_get(version, "version")), "blue-7");
 	assert_int_equal(number(version, "count"), 300);
+	assert_int_equal(number(version, "failures"), 0);
+	assert_int_equal(number(version, "connections"),
+	    *options == '\0' ? 300 : 8);
+	assert_int_equal(number(version, "sources"), *listen != '1' ? 0 :
+	    *options == '\0' ? 254 : 8);
 	assert_true(number(version, "last_ms") >= 299);
 	assert_int_equal(json_array_size(json_object_get(version, "pids")), 1);
 	pid = json_array_get(json_object_get(version, "pids"), 0);
@@ -126,6 +132,85 @@ test_faults_reused(void **state)
 	check_fault("--wrong-percent 1", "--keep-alive 8", "wrong", 5);
 	check_fault("--stall-percent 0.4 --stall 600",
 	    "--keep-alive 8 --timeout 300", "timed_out_response", 2);
+}
+
+/* The whole of its failures is put down to the one version that there is. */
+static void
+check_fault_of_version(const char *server_options, const char *options,
+    int count)
+{
+	char address[LOOPBACK_TEXT_MAX];
+	struct child server, generator;
+	json_t *report, *version;
+	int code;
+
+	start_server(&server, "127.0.0.1:0", server_options, address);
+	start(&generator, -1,
+	    "loadgen --json --rate 2000 --requests 500 %s %s", options,
+	    address);
+	report = finish(&generator, &code);
+	version = json_array_get(json_object_get(report, "versions"), 0);
+	assert_int_equal(number(version, "count"), 500 - count);
+	assert_int_equal(number(version, "failures"), count);
+	assert_int_equal(number(version, "connections"),
+	    number(report, "connections"));
+	json_decref(report);
+	stop_server(&server);
+}
+
+static void
+test_faults_of_version(void **state)
+{
+	(void)state;
+	check_fault_of_version("--error-percent 10", "", 50);
+	check_fault_of_version("--error-percent 10", "--keep-alive 8", 50);
+	check_fault_of_version("--reset-percent 1", "--keep-alive 8", 5);
+	check_fault_of_version("--wrong-percent 1", "--keep-alive 8", 5);
+	check_fault_of_version("", "--expect version=2", 500);
+}
+
+/* Connections come from the addresses of a range in turn. */
+static void
+test_sources(void **state)
+{
+	char address[LOOPBACK_TEXT_MAX];
+	int listener = own_listener(address), fd, code;
+	struct sockaddr_in peer;
+	struct child generator;
+
+	(void)state;
+	start(&generator, -1, "loadgen --json --rate 1000 --requests 6 "
+	    "--source 127.1.0.255-127.1.1.1 --timeout 200 %s", address);
+	for (uint32_t i = 0; i < 6; i++) {
+		socklen_t length = sizeof(peer);
+
+		child_await_input(listener);
+		fd = accept(listener, (struct sockaddr *)&peer, &length);
+		assert_true(fd >= 0);
+		assert_int_equal(ntohl(peer.sin_addr.s_addr),
+		    0x7f0100ff + i % 3);
+		close(fd);
+	}
+	json_decref(finish(&generator, &code));
+	assert_int_equal(code, 1);
+	close(listener);
+}
+
+static void
+test_bad_sources(void **state)
+{
+	static const char *const options[] = {
+		"--source 10.0.0.1 127.0.0.1:1", "--source 127.1.0.1 [::1]:1",
+		"--source 127.1.0.1 unix:/nonexistent",
+		"--source 127.0.0.1-127.0.16.1 127.0.0.1:1",
+	};
+	struct child generator;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		start(&generator, -1, "loadgen --requests 1 %s", options[i]);
+		assert_int_equal(child_wait(&generator), 2);
+	}
 }
 
 /* One answer in ten is late, and is ok. */
@@ -310,6 +395,9 @@ main(void)
 		cmocka_unit_test(test_good_runs),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_faults_reused),
+		cmocka_unit_test(test_faults_of_version),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_bad_sources),
 		cmocka_unit_test(test_stalled_answers),
 		cmocka_unit_test(test_open_loop),
 		cmocka_unit_test(test_refused),

@@ -116,12 +116,62 @@ test_drain(void **state)
 	close(listener);
 }
 
+static void
+assert_change(const json_t *report, json_int_t count)
+{
+	const json_t *changes = json_object_get(report, "changes"), *change;
+
+	assert_int_equal(json_array_size(changes), 1);
+	change = json_array_get(changes, 0);
+	assert_string_equal(json_string_value(json_object_get(change, "from")),
+	    "1");
+	assert_string_equal(json_string_value(json_object_get(change, "to")),
+	    "2");
+	assert_int_equal(number(change, "count"), count);
+}
+
+/* One version after the other: every source changes once, and never back. */
+static void
+test_sources_change(void **state)
+{
+	const json_t *versions, *version;
+	char address[LOOPBACK_TEXT_MAX];
+	int listener = own_listener(address), code;
+	struct child old, new, generator;
+	json_t *report;
+	size_t i;
+
+	(void)state;
+	start(&old, listener, "worker --version 1");
+	start(&generator, -1, "loadgen --json --progress --rate 100 "
+	    "--duration 60 --source 127.1.0.1-127.1.0.5 %s", address);
+	await_version(&generator, " 1:100");
+	stop_server(&old);
+	start(&new, listener, "worker --version 2");
+	await_version(&generator, " 2:100");
+	child_signal(&generator, SIGTERM);
+	report = finish(&generator, &code);
+	assert_int_equal(code, 0);
+	assert_int_equal(number(report, "sources"), 5);
+	assert_change(report, 5);
+	versions = json_object_get(report, "versions");
+	assert_int_equal(json_array_size(versions), 2);
+	json_array_foreach(versions, i, version)
+		assert_int_equal(number(version, "sources"), 5);
+	assert_true(number(json_array_get(versions, 0), "last_ms") <=
+	    number(json_array_get(versions, 1), "first_ms"));
+	json_decref(report);
+	stop_server(&new);
+	close(listener);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_idle_close),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_sources_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

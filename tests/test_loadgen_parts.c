@@ -2,6 +2,7 @@
  * Tests of the load generator's pure parts: the histogram, the counting and
  * the response parser.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,9 @@
 #include <cmocka.h>
 
 #include "loadgen_response.h"
+#include "loadgen_sources.h"
 #include "loadgen_stats.h"
+#include "loopback.h"
 
 static struct stats stats;
 
@@ -79,7 +82,7 @@ test_versions(void **state)
 	stats_answer(&stats, 3000, 5, "version=a pid=12 slot=1\n");
 	stats_answer(&stats, 4000, 5, "version=a pid=10 slot=0\n");
 	stats_answer(&stats, 5000, 5, "hello");
-	stats_failure(&stats, OUTCOME_EMPTY_REUSED);
+	stats_failure(&stats, OUTCOME_EMPTY_REUSED, NULL);
 	assert_int_equal(stats_requests(&stats), 6);
 	assert_int_equal(stats_failures(&stats), 1);
 	assert_int_equal(stats.version_count, 2);
@@ -91,6 +94,131 @@ test_versions(void **state)
 	assert_int_equal(stats.versions[0].pids[0].pid, 10);
 	assert_int_equal(stats.versions[0].pids[0].count, 2);
 	assert_int_equal(stats.versions[1].count, 1);
+}
+
+/* A failure belongs to whoever says so, else to whom the connection did. */
+static void
+test_failures_of_versions(void **state)
+{
+	struct version *a, *b;
+
+	(void)state;
+	memset(&stats, 0, sizeof(stats));
+	b = stats_wrong(&stats, 1000, "version=b pid=11", NULL);
+	a = stats_answer(&stats, 2000, 5, "version=a pid=10");
+	assert_string_equal(a->text, "a");
+	assert_null(stats_wrong(&stats, 3000, "who knows", a));
+	assert_null(stats_wrong(&stats, 3000, "who knows", NULL));
+	assert_ptr_equal(stats_wrong(&stats, 4000, "version=b pid=12", a), b);
+	stats_failure(&stats, OUTCOME_RESET_REUSED, a);
+	stats_failure(&stats, OUTCOME_REFUSED, NULL);
+	assert_null(stats_answer(&stats, 5000, 5, "hello"));
+	assert_int_equal(a->count, 1);
+	assert_int_equal(a->failures, 2);
+	assert_int_equal(b->count, 0);
+	assert_int_equal(b->failures, 2);
+	assert_int_equal(b->first_us, 1000);
+	assert_int_equal(b->last_us, 4000);
+	assert_int_equal(b->pid_count, 2);
+	assert_int_equal(stats.outcomes[OUTCOME_WRONG], 4);
+	assert_int_equal(stats_failures(&stats), 6);
+	assert_int_equal(stats_requests(&stats), 8);
+}
+
+static void
+test_connections_of_versions(void **state)
+{
+	struct version *a, *b;
+
+	(void)state;
+	memset(&stats, 0, sizeof(stats));
+	a = stats_answer(&stats, 1, 1, "version=a pid=1");
+	b = stats_answer(&stats, 1, 1, "version=b pid=2");
+	stats_connection(&stats, a, 7, 1);
+	stats_connection(&stats, b, 7, 2);
+	stats_connection(&stats, b, -1, 3);
+	assert_int_equal(a->connections, 1);
+	assert_int_equal(b->connections, 2);
+	assert_int_equal(stats.sources.changes[0][1], 1);
+	assert_int_equal(sources_seen(&stats.sources, 1), 1);
+}
+
+/* Forth and back are two things, and each source is by itself. */
+static void
+test_sources(void **state)
+{
+	static struct sources sources;
+
+	(void)state;
+	memset(&sources, 0, sizeof(sources));
+	sources_note(&sources, 0, 10, 0);
+	sources_note(&sources, 1, 11, 1);
+	sources_note(&sources, 0, 12, 0);
+	sources_note(&sources, SOURCES_MAX - 1, 13, SOURCES_VERSIONS_MAX - 1);
+	sources_note(&sources, 0, 14, 1);
+	sources_note(&sources, 0, 16, 1);
+	sources_note(&sources, 1, 15, 1);
+	assert_int_equal(sources.changes[0][1], 1);
+	assert_int_equal(sources.changes[1][0], 0);
+	sources_note(&sources, 0, 17, 0);
+	assert_int_equal(sources.changes[0][1], 1);
+	assert_int_equal(sources.changes[1][0], 1);
+	assert_int_equal(sources_seen(&sources, 0), 1);
+	assert_int_equal(sources_seen(&sources, 1), 2);
+	assert_int_equal(sources_seen(&sources, SOURCES_VERSIONS_MAX - 1), 1);
+	assert_int_equal(sources_answered(&sources), 3);
+	assert_int_equal(sources.overtaken, 0);
+}
+
+/* An answer that comes after that of a later connection changes nothing. */
+static void
+test_sources_overtaken(void **state)
+{
+	static struct sources sources;
+
+	(void)state;
+	memset(&sources, 0, sizeof(sources));
+	sources_note(&sources, 0, 10, 0);
+	sources_note(&sources, 0, 12, 1);
+	sources_note(&sources, 0, 11, 0);
+	sources_note(&sources, 0, 13, 1);
+	assert_int_equal(sources.changes[0][1], 1);
+	assert_int_equal(sources.changes[1][0], 0);
+	assert_int_equal(sources.overtaken, 1);
+}
+
+static void
+test_ranges(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		uint32_t first;
+		unsigned count;
+	} cases[] = {
+		{ "127.1.0.1-127.1.0.200", 0, 0x7f010001, 200 },
+		{ "127.1.0.255-127.1.1.0", 0, 0x7f0100ff, 2 },
+		{ "127.0.0.9", 0, 0x7f000009, 1 },
+		{ "127.1.0.2-127.1.0.1", -EINVAL, 0, 0 },
+		{ "127.1.0.2-", -EINVAL, 0, 0 },
+		{ "-127.1.0.2", -EINVAL, 0, 0 },
+		{ "127.1.0.2-127.1.0.3-127.1.0.4", -EINVAL, 0, 0 },
+		{ "127.1.0.2:80", -EINVAL, 0, 0 },
+		{ "", -EINVAL, 0, 0 },
+		{ "a long text that is no address at all", -EINVAL, 0, 0 },
+		{ "10.0.0.1", -EPERM, 0, 0 },
+		{ "127.1.0.2-128.0.0.1", -EPERM, 0, 0 },
+	};
+	struct loopback_range range;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		range = (struct loopback_range){ 0, 0 };
+		assert_int_equal(loopback_parse_range(cases[i].text, &range),
+		    cases[i].error);
+		assert_int_equal(range.first, cases[i].first);
+		assert_int_equal(range.count, cases[i].count);
+	}
 }
 
 static void
@@ -124,7 +252,7 @@ test_window(void **state)
 	(void)state;
 	memset(&stats, 0, sizeof(stats));
 	stats_answer(&stats, 1, 900, "version=a pid=1");
-	stats_failure(&stats, OUTCOME_RESET);
+	stats_failure(&stats, OUTCOME_RESET, NULL);
 	stats_next_window(&stats);
 	stats_answer(&stats, 2, 100, "version=a pid=1");
 	assert_int_equal(stats.window_answers, 1);
@@ -252,6 +380,11 @@ main(void)
 		cmocka_unit_test(test_quantile_ranks),
 		cmocka_unit_test(test_histogram_edges),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_failures_of_versions),
+		cmocka_unit_test(test_connections_of_versions),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_sources_overtaken),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_response),
