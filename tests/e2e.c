@@ -159,6 +159,18 @@ e2e_install(const char *name, const char *options)
 }
 
 void
+e2e_install_counted(const char *name, const char *version,
+    const char *options)
+{
+	char text[1024];
+
+	assert_true(snprintf(text, sizeof(text), "--version %s --count-file "
+	    "%s%s%s", version, e2e_path("counts/worker"),
+	    *options != '\0' ? " " : "", options) < (int)sizeof(text));
+	e2e_install(name, text);
+}
+
+void
 e2e_overwrite(const char *name, const char *options)
 {
 	int fd = open(e2e_path(name), O_WRONLY | O_TRUNC | O_CLOEXEC);
@@ -255,8 +267,22 @@ e2e_set_up(void **state)
 		return -1;
 	if (mkdir(e2e_path("xdg"), 0700) != 0 || copy_programs() != 0)
 		return -1;
+	/* Workers of any user count there. */
+	if (mkdir(e2e_path("counts"), 0700) != 0 ||
+	    chmod(e2e_path("counts"), 01777) != 0)
+		return -1;
 	return chown(e2e_path("xdg"), E2E_NOBODY, E2E_NOBODY) != 0 &&
 	    geteuid() == 0 ? -1 : 0;
+}
+
+int
+e2e_set_up_net(void **state)
+{
+	int error = e2e_set_up(state);
+
+	if (error == 0)
+		(void)net_enter(false);
+	return error;
 }
 
 /* Also those that become our children when their parents are killed. */
@@ -288,5 +314,6 @@ e2e_tear_down(void **state)
 	(void)state;
 	supd_forget();
 	kill_children();
+	net_leave();
 	return nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -7,10 +7,14 @@
  * end of a process, and is bounded; the log is read meanwhile, so that nobody
  * blocks on it.  One supd runs at a time unless a test starts another by hand.
  *
- *   e2e.c       the directory and builds
- *   e2e_supd.c  supd and its log
- *   e2e_run.c   supctl and the load generator
- *   e2e_look.c  processes, fds, and the control socket without supctl
+ *   e2e.c          the directory and builds
+ *   e2e_supd.c     supd and its log
+ *   e2e_run.c      supctl and other programs
+ *   e2e_load.c     the load generator and its report
+ *   e2e_look.c     processes, fds, what workers counted, and the control
+ *                  socket without supctl
+ *   e2e_rollout.c  waiting for what a rollout does
+ *   e2e_net.c      a network namespace
  */
 #ifndef TESTS_E2E_H
 #define TESTS_E2E_H
@@ -24,6 +28,8 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+
+#include "worker_counts.h"
 
 enum {
 	E2E_WAIT_MS = 30000,            /* for anything; then the test fails */
@@ -42,6 +48,14 @@ int e2e_set_up(void **state);
 int e2e_tear_down(void **state);
 #define E2E_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, e2e_set_up, e2e_tear_down)
+
+/*
+ * The same in a network of its own, if that is permitted here: for a supd that
+ * would change the machine's sysctls.  See net_enter().
+ */
+int e2e_set_up_net(void **state);
+#define E2E_NET_TEST(test) \
+	cmocka_unit_test_setup_teardown(test, e2e_set_up_net, e2e_tear_down)
 
 /* A name in the directory; good for sixteen calls. */
 const char *e2e_path(const char *name);
@@ -64,7 +78,11 @@ void e2e_configure(const char *format, ...)
  */
 void e2e_install(const char *name, const char *options);
 
-/* The same, but written into the file that is there. */
+/* The same with a version, for worker_totals(), and further options or "". */
+void e2e_install_counted(const char *name, const char *version,
+    const char *options);
+
+/* As e2e_install(), but written into the file that is there. */
 void e2e_overwrite(const char *name, const char *options);
 
 /* A port of 127.0.0.1 and ::1 that nobody uses. */
@@ -83,6 +101,7 @@ enum supd_how {
 	SUPD_CLOSED_INPUT = 1 << 1,     /* without stdin and stdout */
 	SUPD_FEW_FDS = 1 << 2,          /* RLIMIT_NOFILE e2e_fd_limit */
 	SUPD_AS_INIT = 1 << 3,          /* first process of a pid namespace */
+	SUPD_FIXED_SYSCTLS = 1 << 4,    /* /proc/sys is read-only */
 };
 extern unsigned e2e_fd_limit;
 
@@ -90,6 +109,7 @@ extern unsigned e2e_fd_limit;
 bool supd_start(unsigned how);
 
 /* The same, and waits until so many workers are ready. */
+bool supd_start_ready_how(unsigned how, unsigned workers);
 void supd_start_ready(unsigned workers);
 
 extern pid_t supd_pid;                  /* 0: none runs */
@@ -163,6 +183,8 @@ void supctl_begin_list(struct program *, const char *const *words);
 	program_assert(code, text, __FILE__, __LINE__)
 void program_assert(int code, const char *text, const char *file, int line);
 
+/* ---- e2e_load.c */
+
 struct load {
 	struct program program;
 };
@@ -174,8 +196,14 @@ struct load {
 void load_start(struct load *, const char *target, unsigned rate,
     unsigned keep_alive);
 
+/* The same with options of the load generator, separated by blanks. */
+void load_start_with(struct load *, const char *target, const char *options);
+
 /* Waits for the end of a second of load; the first is one after its start. */
 void load_await_second(const struct load *);
+
+/* Waits for the end of a second with an answer of this version. */
+void load_await_version(const struct load *, const char *version);
 
 /* Ends it; its report, to be released. */
 json_t *load_end(struct load *);
@@ -183,12 +211,46 @@ json_t *load_end(struct load *);
 /* Ends it; nothing may have failed.  Returns how many requests there were. */
 uint64_t load_end_clean(struct load *);
 
+/* From start to end, with a bound such as --requests N; its report. */
+json_t *load_run(const char *target, const char *options);
+
 uint64_t load_number(const json_t *report, const char *key);
+void load_assert_clean(const json_t *report);
+
+/* What a report says of a version; zeros if that never answered. */
+struct load_version {
+	uint64_t answers;               /* good ones */
+	uint64_t failures;              /* known to be its own */
+	uint64_t connections;           /* whose first answer was its own */
+	uint64_t sources;               /* addresses that it ever answered */
+	uint64_t workers;               /* pids */
+	uint64_t first_ms, last_ms;     /* answers, since the start */
+};
+struct load_version load_version(const json_t *report, const char *version);
+
+/* How often a source address changed from one version to the other. */
+uint64_t load_changes(const json_t *report, const char *from, const char *to);
+
+/*
+ * Whether hits among count may be random ones of this share: no further off
+ * than five standard deviations, so that one test in a million is wrong.
+ */
+bool load_is_share(uint64_t hits, uint64_t count, unsigned permille);
+
+/* Of the report's connections this version has such a share. */
+void load_assert_share(const json_t *report, const char *version,
+    unsigned permille);
 
 /* ---- e2e_look.c */
 
 /* The version that one fresh request is answered with; "" if it is not. */
 const char *ask_version(const char *target);
+
+/*
+ * The sum of what all workers of a version have counted, dead or alive, if
+ * they are of e2e_install_counted().
+ */
+struct worker_counts worker_totals(const char *version);
 
 /* A connection to the control socket; -1 if it is refused. */
 int control_open(void);
@@ -218,5 +280,56 @@ void await_gone(pid_t pid);
 
 /* A number of /proc/PID/status. */
 uint64_t process_number(pid_t pid, const char *key);
+
+/* ---- e2e_rollout.c */
+
+/* RolloutStatus: `rollout` (null if none runs) and `last`; to be released. */
+json_t *rollout_status(const char *service);
+
+/* A number (0 if there is none) or a text ("") of `rollout`. */
+uint64_t rollout_number(const json_t *status, const char *key);
+const char *rollout_text(const json_t *status, const char *key);
+
+/* The lane `stable` or `candidate` of `rollout`; NULL if there is none. */
+const json_t *rollout_lane(const json_t *status, const char *name);
+
+/*
+ * Waits until a predicate of the status holds; the status, to be released.
+ * `what` says what was waited for if that never comes.
+ */
+typedef bool rollout_test(const json_t *status, const void *wanted);
+json_t *rollout_await(const char *service, rollout_test *holds,
+    const void *wanted, const char *what);
+
+/* Waits for a phase (`idle`: no rollout), at least a step, or a weight. */
+void rollout_await_phase(const char *service, const char *phase);
+void rollout_await_step(const char *service, unsigned step);
+void rollout_await_weight(const char *service, unsigned permille);
+
+/*
+ * Waits until the rollout of a revision has ended, which must be like this;
+ * the deployment, to be released.
+ */
+json_t *rollout_await_verdict(const char *service, unsigned revision,
+    const char *verdict);
+
+/* ---- e2e_net.c */
+
+/*
+ * From now until the end of the test, all that is started and this process
+ * itself are in a network namespace of their own, with nothing but a loopback
+ * interface and tcp_migrate_req set like this.  False: not permitted here.
+ * As root, a supd in it may change that unless SUPD_FIXED_SYSCTLS or
+ * SUPD_AS_NOBODY; else it may not.
+ */
+bool net_enter(bool migrates);
+void net_leave(void);
+
+/* Whether we are in such a one. */
+bool net_is_own(void);
+
+/* A number in /proc/sys/net of the namespace, such as
+ * "ipv4/tcp_migrate_req". */
+unsigned net_sysctl(const char *name);
 
 #endif

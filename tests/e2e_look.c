@@ -67,6 +67,38 @@ ask_version(const char *target)
 	return version;
 }
 
+/* The label must fit; nothing is there before the first worker has begun. */
+struct worker_counts
+worker_totals(const char *version)
+{
+	struct worker_counts totals = { .version = "" }, counts;
+	const struct dirent *entry;
+	DIR *directory = opendir(e2e_path("counts"));
+	char name[E2E_PATH_BYTES / 2];
+
+	assert_non_null(directory);
+	snprintf(totals.version, sizeof(totals.version), "%s", version);
+	while ((entry = readdir(directory)) != NULL) {
+		if (strncmp(entry->d_name, "worker.", 7) != 0 ||
+		    strstr(entry->d_name, ".new") != NULL)
+			continue;
+		snprintf(name, sizeof(name), "counts/%.40s", entry->d_name);
+		assert_int_equal(worker_counts_read(e2e_path(name), &counts),
+		    0);
+		if (strcmp(counts.version, version) != 0)
+			continue;
+		totals.pid = counts.pid;
+		totals.accepted += counts.accepted;
+		totals.user_connections += counts.user_connections;
+		totals.probe_connections += counts.probe_connections;
+		totals.requests += counts.requests;
+		totals.probe_requests += counts.probe_requests;
+		totals.health_requests += counts.health_requests;
+	}
+	closedir(directory);
+	return totals;
+}
+
 /*
  * The control socket
  */

@@ -83,15 +83,6 @@ assert_versions_in_order(const json_t *report, unsigned last)
 }
 
 static void
-assert_clean(const json_t *report)
-{
-	if (load_number(report, "failures") != 0)
-		fail_msg("requests failed: %s", program_out);
-	assert_int_equal(load_number(report, "requests"), load_number(report,
-	    "ok"));
-}
-
-static void
 reload_under_load(const char *listen, const char *target, unsigned pool)
 {
 	unsigned number = 1, rounds = e2e_rounds(ROUNDS);
@@ -112,7 +103,7 @@ reload_under_load(const char *listen, const char *target, unsigned pool)
 	}
 	load_await_second(&load);
 	report = load_end(&load);
-	assert_clean(report);
+	load_assert_clean(report);
 	assert_versions_in_order(report, number);
 	requests_total += load_number(report, "requests");
 	reloads_total += number - 1;

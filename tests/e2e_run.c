@@ -1,6 +1,6 @@
 /*
- * Programs that the end-to-end tests start besides supd: supctl, and the load
- * generator with its report; see e2e.h.
+ * Programs that the end-to-end tests start besides supd, supctl first of all;
+ * see e2e.h.
  */
 #include "e2e.h"
 
@@ -134,77 +134,4 @@ supctl_list(const char *const *words)
 
 	supctl_begin_list(&p, words);
 	return program_end(&p);
-}
-
-/*
- * The load generator
- */
-
-void
-load_start(struct load *load, const char *target, unsigned rate,
-    unsigned keep_alive)
-{
-	char rate_text[16], pool_text[16];
-	const char *argv[] = {
-		e2e_program("tests/loadgen"), "--json", "--rate", rate_text,
-		"--duration", "300", "--progress", target, "--keep-alive",
-		pool_text, NULL,
-	};
-
-	snprintf(rate_text, sizeof(rate_text), "%u", rate);
-	snprintf(pool_text, sizeof(pool_text), "%u", keep_alive);
-	if (keep_alive == 0)
-		argv[8] = NULL;
-	program_start(&load->program, argv, 0);
-}
-
-void
-load_await_second(const struct load *load)
-{
-	char lines[4096];
-	ssize_t size;
-
-	/* A line comes in pieces. */
-	do {
-		e2e_await_input(load->program.err_fd);
-		size = read(load->program.err_fd, lines, sizeof(lines));
-		assert_true(size != 0);
-	} while (size < 0 || lines[size - 1] != '\n');
-}
-
-json_t *
-load_end(struct load *load)
-{
-	json_t *report;
-
-	assert_int_equal(kill(load->program.pid, SIGTERM), 0);
-	program_end(&load->program);
-	report = json_loads(program_out, 0, NULL);
-	if (report == NULL)
-		fail_msg("the load generator said: %s%s", program_out,
-		    program_err);
-	return report;
-}
-
-uint64_t
-load_number(const json_t *report, const char *key)
-{
-	const json_t *number = json_object_get(report, key);
-
-	assert_true(json_is_integer(number));
-	return (uint64_t)json_integer_value(number);
-}
-
-uint64_t
-load_end_clean(struct load *load)
-{
-	json_t *report = load_end(load);
-	uint64_t requests = load_number(report, "requests");
-
-	if (load_number(report, "failures") != 0)
-		fail_msg("requests failed: %s", program_out);
-	assert_true(requests > 0);
-	assert_int_equal(load_number(report, "ok"), requests);
-	json_decref(report);
-	return requests;
 }

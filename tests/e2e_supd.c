@@ -214,6 +214,26 @@ become_nobody(void)
 	unsetenv("HOME");
 }
 
+/* What is configured must be there, since its parent is not nobody's. */
+static void
+make_directory_of_nobody(const char *name)
+{
+	if (mkdir(e2e_path(name), 0755) != 0)
+		assert_int_equal(errno, EEXIST);
+	assert_int_equal(chown(e2e_path(name), E2E_NOBODY, E2E_NOBODY), 0);
+}
+
+/* A container has it like this. */
+static void
+fix_sysctls(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) != 0 ||
+	    mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+	    NULL) != 0)
+		_exit(125);
+}
+
 static void
 run_supd(unsigned how, int log_fd)
 {
@@ -225,6 +245,8 @@ run_supd(unsigned how, int log_fd)
 	    (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("proc", "/proc", "proc", 0, NULL) != 0))
 		_exit(125);
+	if ((how & SUPD_FIXED_SYSCTLS) != 0)
+		fix_sysctls();
 	if ((how & SUPD_AS_NOBODY) != 0)
 		become_nobody();
 	if ((how & SUPD_FEW_FDS) != 0)
@@ -256,12 +278,17 @@ bool
 supd_start(unsigned how)
 {
 	unsigned long flags = SIGCHLD |
-	    (how & SUPD_AS_INIT ? CLONE_NEWPID | CLONE_NEWNS : 0);
+	    (how & SUPD_AS_INIT ? CLONE_NEWPID | CLONE_NEWNS : 0) |
+	    (how & SUPD_FIXED_SYSCTLS ? CLONE_NEWNS : 0);
 	int ends[2];
 
 	assert_int_equal(supd_pid, 0);
-	if ((how & SUPD_AS_INIT) != 0 && !root_is_a_mount())
+	if ((flags & CLONE_NEWNS) != 0 && !root_is_a_mount())
 		return false;
+	if ((how & SUPD_AS_NOBODY) != 0) {
+		make_directory_of_nobody("run");
+		make_directory_of_nobody("state");
+	}
 	forget_log();
 	rest.known = false;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -323,13 +350,21 @@ look_at_rest(void)
 	return now;
 }
 
-void
-supd_start_ready(unsigned workers)
+bool
+supd_start_ready_how(unsigned how, unsigned workers)
 {
-	assert_true(supd_start(SUPD_PLAIN));
+	if (!supd_start(how))
+		return false;
 	log_await_ready(workers);
 	rest = look_at_rest();
 	log_mark();
+	return true;
+}
+
+void
+supd_start_ready(unsigned workers)
+{
+	assert_true(supd_start_ready_how(SUPD_PLAIN, workers));
 }
 
 void

@@ -24,7 +24,7 @@
 #include "loadgen_fixture.h"
 #include "worker_counts.h"
 
-enum { LATER_MS = 300, MEGABYTE = 1 << 20 };
+enum { LATER_MS = 500, MEGABYTE = 1 << 20 };
 
 static char answer[512];
 
@@ -93,7 +93,7 @@ static void
 test_error_after(void **state)
 {
 	struct child worker;
-	int fd = begin(*state, &worker, "--error-percent 100 --after 300");
+	int fd = begin(*state, &worker, "--error-percent 100 --after 500");
 	long ready_ms = now_ms();
 
 	/* The worker knew that it was ready a moment before us. */
@@ -106,7 +106,7 @@ static void
 test_slow(void **state)
 {
 	struct child worker;
-	int fd = begin(*state, &worker, "--slow 300 --after-requests 1");
+	int fd = begin(*state, &worker, "--slow 500 --after-requests 1");
 	long began_ms = now_ms();
 
 	assert_answers(fd, "/", 200, "slot=-\n");
@@ -142,7 +142,7 @@ test_deaf_after(void **state)
 {
 	const struct supervisor *supervisor = *state;
 	struct child worker;
-	int fd = begin(supervisor, &worker, "--deaf-after 300");
+	int fd = begin(supervisor, &worker, "--deaf-after 500");
 
 	assert_answers(fd, "/", 200, "slot=-\n");
 	assert_true(is_heard(supervisor));
@@ -198,7 +198,7 @@ test_grow_rate(void **state)
 	began_ms = now_ms();
 	while (memory_bytes(&worker) - before < 8 * MEGABYTE)
 		assert_answers(fd, "/", 200, "slot=-\n");
-	assert_true(now_ms() - began_ms >= LATER_MS - 50);
+	assert_true(now_ms() - began_ms >= 250);
 	end(&worker, fd);
 }
 
@@ -235,12 +235,12 @@ test_health_changes(void **state)
 {
 	struct child worker;
 	int fd = begin(*state, &worker,
-	    "--healthy-after 300 --unhealthy-after 600");
-	long ready_ms = now_ms(), good_ms;
+	    "--healthy-after 500 --unhealthy-after 1000");
+	long ready_ms = now_ms();
 
 	assert_answers(fd, "/healthz", 503, " health=bad\n");
-	good_ms = await_status(fd, "/healthz", 200);
-	assert_true(good_ms - ready_ms >= LATER_MS - 50);
+	assert_true(await_status(fd, "/healthz", 200) - ready_ms >=
+	    LATER_MS - 50);
 	assert_true(await_status(fd, "/healthz", 503) - ready_ms >=
 	    2 * LATER_MS - 50);
 	assert_answers(fd, "/", 200, "slot=-\n");
