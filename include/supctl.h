@@ -7,6 +7,8 @@
  * All text that came from outside (versions, STATUS=, names) passes through
  * draw_text() or complain(), which let no control character through.
  *
+ * What only rollouts need is in supctl_rollout.h.
+ *
  *   supctl.c            the table of verbs, main
  *   supctl_options.c    the table of options
  *   supctl_call.c       the connection and its framing; fields of replies
@@ -16,8 +18,10 @@
  *   supctl_status.c     status: the overview
  *   supctl_detail.c     status: workers, listeners, releases of one service
  *   supctl_watch.c      status --watch
- *   supctl_rollout.c    plans, rollout status
- *   supctl_deploy.c     reload, undo, restart: asking, waiting, the verdict
+ *   supctl_rollout.c    rollout: status, and orders to the one that runs
+ *   supctl_steps.c      plans, revisions and phases in words
+ *   supctl_deploy.c     reload, undo, restart: asking and waiting
+ *   supctl_outcome.c    what came of it, and the exit code
  *   supctl_picture.c    the live picture of rollouts on a terminal
  *   supctl_history.c    history, events
  *   supctl_order.c      start, stop, scale, signal, shutdown
@@ -53,7 +57,9 @@ struct supctl {
 	bool json, watch, follow;
 	bool force, if_changed, plan, no_wait;
 	const char *version;            /* of the release, or NULL */
+	const char *strategy;           /* or NULL */
 	int64_t commit_time_s;          /* 0: not said */
+	uint32_t to_revision;           /* 0: not said */
 	uint32_t limit;                 /* -n; 0: not said */
 	char **operands;
 	size_t operand_count;
@@ -76,6 +82,8 @@ enum option_bit {
 	OPTION_NO_WAIT = 1 << 11,
 	OPTION_LIMIT = 1 << 12,
 	OPTION_FOLLOW = 1 << 13,
+	OPTION_STRATEGY = 1 << 14,
+	OPTION_TO_REVISION = 1 << 15,
 };
 
 /*
@@ -252,24 +260,6 @@ int complain_shape(const char *missing);
 const char *nearest_word(const char *word, const char *const *list,
     size_t count);
 
-/* ---- supctl_rollout.c */
-
-/* `4 (v2.1)` */
-struct label {
-	char text[2 * VERSION_BYTES_MAX + 16];
-};
-struct label revision_label(uint64_t revision, const char *version);
-
-void rollout_print_step(struct draw *, const json_t *rollout);
-
-/* The last of `steps` is the last of the plan; others may be left out.
- * Step `current` (from 1; 0: none) is marked. */
-void rollout_print_steps(struct draw *, const json_t *steps,
-    uint64_t current);
-
-/* One sentence on a deployment that has ended; "" if there is none. */
-void rollout_print_last(struct draw *, const json_t *deployment);
-
 /* ---- supctl_detail.c */
 
 /* Workers of a revision (0: of any) by state. */
@@ -294,16 +284,6 @@ int status_print(struct draw *, const json_t *reply, bool detailed);
 /* ---- supctl_watch.c */
 
 int status_watch(const struct supctl *, const char *service);
-
-/* ---- supctl_picture.c */
-
-struct picture;
-
-/* NULL where standard output is no terminal.  The service may be NULL. */
-struct picture *picture_open(const struct supctl *, const char *service);
-void picture_draw(struct picture *);    /* asks the supervisor, and paints */
-void picture_erase(struct picture *);
-void picture_close(struct picture *);
 
 /* ---- supctl_history.c */
 

@@ -43,18 +43,22 @@ static const struct verb verbs[] = {
 	{ "status", "[SERVICE] [--json] [--watch]",
 	    "Show what runs, and what is wrong.",
 	    0, 1, OPTION_JSON | OPTION_WATCH, 0, verb_status },
-	{ "reload", "[SERVICE...] [--version V] [--commit-time T] [--plan]\n"
-	    "[--if-changed] [--force] [--no-wait] [--json]",
+	{ "reload", "[SERVICE...] [--version V] [--commit-time T] "
+	    "[--strategy S]\n"
+	    "[--plan] [--if-changed] [--force] [--no-wait] [--json]",
 	    "Roll out what is new in the configuration and in the builds.",
 	    0, OPERANDS_ANY, OPTION_VERSION | OPTION_COMMIT_TIME |
-	    OPTION_PLAN | OPTION_IF_CHANGED | OPTION_FORCE | OPTION_NO_WAIT |
-	    OPTION_JSON, VERB_CHANGES, verb_reload },
-	{ "rollout", "status SERVICE [--json]",
-	    "Show the rollout that runs, or how the last one ended.",
-	    2, 2, OPTION_JSON, 0, verb_rollout },
-	{ "undo", "SERVICE [--no-wait] [--json]",
-	    "Go back to the release before.",
-	    1, 1, OPTION_NO_WAIT | OPTION_JSON, VERB_CHANGES, verb_undo },
+	    OPTION_STRATEGY | OPTION_PLAN | OPTION_IF_CHANGED | OPTION_FORCE |
+	    OPTION_NO_WAIT | OPTION_JSON, VERB_CHANGES, verb_reload },
+	{ "rollout", "status SERVICE [--json]\n"
+	    "pause|resume SERVICE [--json]\n"
+	    "promote|abort SERVICE [--no-wait] [--json]",
+	    "Show the rollout that runs, hold it, or bring it to an end.",
+	    2, 2, OPTION_NO_WAIT | OPTION_JSON, 0, verb_rollout },
+	{ "undo", "SERVICE [--to-revision N] [--no-wait] [--json]",
+	    "Go back to the release before, or to an older one.",
+	    1, 1, OPTION_TO_REVISION | OPTION_NO_WAIT | OPTION_JSON,
+	    VERB_CHANGES, verb_undo },
 	{ "history", "[SERVICE] [-n N] [--json]",
 	    "Show past rollouts, and which releases are still in use.",
 	    0, 1, OPTION_LIMIT | OPTION_JSON, 0, verb_history },

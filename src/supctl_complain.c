@@ -232,6 +232,53 @@ complain_failed(const struct supctl *ctl, const json_t *parameters)
 	    strstr(text, "nothing was changed") ? "" : unchanged(ctl));
 }
 
+/* Which orders there are in each phase of a rollout; the supervisor decides,
+ * and supctl(1) has the same table. */
+static const struct {
+	const char *phase;
+	const char *verbs[4];
+} possible[] = {
+	{ "prepare", { "abort" } },
+	{ "climb", { "pause", "promote", "abort" } },
+	{ "paused", { "resume", "promote", "abort" } },
+	{ "keep", { "promote", "abort", "undo" } },
+	{ "idle", { "undo" } },
+};
+
+/* Without the order that was just refused. */
+static void
+append_possible(const char *phase, const char *refused, char *list,
+    size_t capacity)
+{
+	const char *const *verbs = NULL;
+
+	for (size_t i = 0; i < sizeof(possible) / sizeof(possible[0]); i++)
+		if (strcmp(phase, possible[i].phase) == 0)
+			verbs = possible[i].verbs;
+	for (; verbs != NULL && *verbs != NULL; verbs++) {
+		if (strcmp(*verbs, refused) == 0)
+			continue;
+		append(list, capacity, list[0] != '\0' ? ", " :
+		    "; possible now: ");
+		append(list, capacity, *verbs);
+	}
+}
+
+static void
+complain_phase(const struct supctl *ctl, const json_t *parameters)
+{
+	const char *text = field_text(parameters, "text");
+	const char *phase = field_text(parameters, "phase");
+	bool is_order = strcmp(ctl->verb, "rollout") == 0;
+	const char *refused = is_order ? ctl->operands[0] : ctl->verb;
+	char list[128] = "";
+
+	append_possible(phase, refused, list, sizeof(list));
+	complain("%s (phase %s%s)%s", text[0] != '\0' ? text :
+	    "this is not possible now", phase[0] != '\0' ? phase : "unknown",
+	    list, strstr(text, "nothing was changed") ? "" : unchanged(ctl));
+}
+
 static void
 complain_permission(const struct supctl *ctl, const json_t *parameters)
 {
@@ -284,6 +331,7 @@ static const struct {
 } errors[] = {
 	{ "io.supd.NoSuchService", complain_service, SUPCTL_USAGE },
 	{ "io.supd.BadConfiguration", complain_configuration, SUPCTL_USAGE },
+	{ "io.supd.WrongPhase", complain_phase, SUPCTL_FAILED },
 	{ "io.supd.Failed", complain_failed, SUPCTL_FAILED },
 	{ "io.supd.PermissionDenied", complain_permission, SUPCTL_REFUSED },
 	{ "io.supd.Busy", complain_busy, SUPCTL_FAILED },

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_value.h"
 #include "label.h"
+#include "strategy.h"
 
 struct row {
 	enum option_bit option;
@@ -37,6 +39,8 @@ static const struct row rows[] = {
 	{ OPTION_NO_WAIT, "no-wait", 0, NULL },
 	{ OPTION_LIMIT, NULL, 'n', "N" },
 	{ OPTION_FOLLOW, NULL, 'f', NULL },
+	{ OPTION_STRATEGY, "strategy", 0, "S" },
+	{ OPTION_TO_REVISION, "to-revision", 0, "N" },
 };
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
@@ -78,6 +82,37 @@ set_version(struct supctl *ctl, const char *text)
 		return SUPCTL_USAGE;
 	}
 	ctl->version = text;
+	return SUPCTL_DONE;
+}
+
+static int
+set_strategy(struct supctl *ctl, const char *text)
+{
+	static const enum strategy strategies[] = { STRATEGY_ROLLING,
+		STRATEGY_CANARY, STRATEGY_BLUE_GREEN };
+
+	for (size_t i = 0; i < sizeof(strategies) / sizeof(strategies[0]);
+	    i++)
+		if (strcmp(text, strategy_name(strategies[i])) == 0) {
+			ctl->strategy = text;
+			return SUPCTL_DONE;
+		}
+	complain("--strategy: expected rolling, canary or blue-green, not "
+	    "\"%s\"", text);
+	return SUPCTL_USAGE;
+}
+
+static int
+set_revision(struct supctl *ctl, const char *text)
+{
+	uint64_t revision;
+
+	if (config_number_parse(text, 1, UINT32_MAX, &revision) < 0) {
+		complain("--to-revision: \"%s\" is no revision (they are: "
+		    "supctl history)", text);
+		return SUPCTL_USAGE;
+	}
+	ctl->to_revision = (uint32_t)revision;
 	return SUPCTL_DONE;
 }
 
@@ -124,6 +159,10 @@ set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 	case OPTION_FOLLOW:
 		ctl->follow = true;
 		break;
+	case OPTION_STRATEGY:
+		return set_strategy(ctl, argument);
+	case OPTION_TO_REVISION:
+		return set_revision(ctl, argument);
 	}
 	return SUPCTL_DONE;
 }

@@ -10,7 +10,7 @@
  *       old  ..oo  2 ready
  *       new  o+..  1 ready, 1 starting
  */
-#include "supctl.h"
+#include "supctl_rollout.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -152,7 +152,7 @@ paint_service(struct picture *p, const json_t *service)
 	draw_format(d, STYLE_PLAIN, "  %s  revision %" PRIu64 " -> %s  ",
 	    field_text(deployment, "kind"), from, revision_label(to,
 	    field_text(deployment, "version")).text);
-	rollout_print_step(d, rollout);
+	steps_print_present(d, rollout);
 	draw_text(d, STYLE_PLAIN, "  ");
 	draw_text(d, strcmp(phase, "climb") == 0 ? STYLE_GOOD : STYLE_BAD,
 	    phase);

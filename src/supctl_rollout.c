@@ -1,108 +1,14 @@
 /*
- * Rollouts in words: the steps of a plan, and `rollout status`.
+ * `rollout`: what the one that runs does, and orders to it.
  *
- * A plan may have as many steps as there are workers; only those near the
- * present one are shown, and how many are not.
+ * The supervisor decides which order is possible in which phase; its refusal
+ * says what is (supctl_complain.c).  pause and resume are answered at once,
+ * promote and abort are waited for as a reload is.
  */
-#include "supctl.h"
+#include "supctl_rollout.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-enum { STEPS_SHOWN_MAX = 10 };
-
-struct label
-revision_label(uint64_t revision, const char *version)
-{
-	struct label label;
-
-	if (version[0] != '\0')
-		snprintf(label.text, sizeof(label.text), "%" PRIu64 " (%s)",
-		    revision, version);
-	else
-		snprintf(label.text, sizeof(label.text), "%" PRIu64, revision);
-	return label;
-}
-
-/* The supervisor counts steps from 1; past the end is the last one. */
-static uint64_t
-step_number(const json_t *rollout)
-{
-	uint64_t step = field_number(rollout, "step");
-	uint64_t count = field_number(rollout, "step_count");
-
-	return step < count ? step : count;
-}
-
-void
-rollout_print_step(struct draw *d, const json_t *rollout)
-{
-	draw_format(d, STYLE_PLAIN, "step %" PRIu64 " of %" PRIu64,
-	    step_number(rollout), field_number(rollout, "step_count"));
-}
-
-static void
-print_step(struct table *t, const json_t *step, const char *name, bool current)
-{
-	enum style style = current ? STYLE_BOLD : STYLE_PLAIN;
-	uint64_t hold_ms = field_number(step, "hold_ms");
-
-	table_cell(t, style, "%s", current ? ">" : "");
-	table_cell(t, style, "%s", name);
-	table_cell(t, style, "%" PRIu64, field_number(step, "candidates"));
-	table_cell(t, style, "%s", draw_percent(field_number(step,
-	    "weight_permille")).text);
-	table_cell(t, style, "%s", hold_ms > 0 ?
-	    draw_duration(hold_ms).text : "");
-}
-
-void
-rollout_print_steps(struct draw *d, const json_t *steps, uint64_t current)
-{
-	static const char *const headings[] = { "", "STEP", "NEW WORKERS",
-		"SHARE", "STAYS" };
-	size_t size = json_array_size(steps), first = 0, i;
-	struct table *t;
-	char name[24];
-
-	if (size == 0)
-		return;
-	if (size > STEPS_SHOWN_MAX && current > 3)
-		first = current < size ? (size_t)current - 3 : size - 1;
-	t = table_new(headings, sizeof(headings) / sizeof(headings[0]));
-	for (i = first; i < size - 1 && i - first < STEPS_SHOWN_MAX; i++) {
-		snprintf(name, sizeof(name), "%zu", i + 1);
-		print_step(t, json_array_get(steps, i), name,
-		    i + 1 == current);
-	}
-	/* The supervisor leaves steps out before the last one too. */
-	print_step(t, json_array_get(steps, size - 1), i < size - 1 ?
-	    "... last" : "last", false);
-	table_print(t, d, 2);
-}
-
-void
-rollout_print_last(struct draw *d, const json_t *deployment)
-{
-	const char *verdict = field_text(deployment, "verdict");
-	const char *reason = field_text(deployment, "reason");
-	bool complete = strcmp(verdict, "complete") == 0;
-
-	if (deployment == NULL)
-		return;
-	draw_format(d, STYLE_PLAIN, "the last rollout (%s, to revision %s) "
-	    "was ", field_text(deployment, "kind"),
-	    revision_label(field_number(deployment, "revision"),
-	    field_text(deployment, "version")).text);
-	draw_text(d, complete ? STYLE_GOOD : STYLE_BAD, verdict);
-	if (field_number(deployment, "finished_time_s") > 0)
-		draw_format(d, STYLE_PLAIN, " %s ago", draw_age((int64_t)
-		    field_number(deployment, "finished_time_s")).text);
-	draw_format(d, STYLE_PLAIN, ", after %s", draw_duration(
-	    field_number(deployment, "duration_ms")).text);
-	if (reason[0] != '\0')
-		draw_format(d, STYLE_PLAIN, ": %s", reason);
-}
 
 static void
 print_running(struct draw *d, const char *service, const json_t *rollout)
@@ -122,7 +28,7 @@ print_running(struct draw *d, const char *service, const json_t *rollout)
 	    field_text(deployment, "strategy"));
 	draw_text(d, climbs ? STYLE_GOOD : STYLE_BAD, phase);
 	draw_text(d, STYLE_PLAIN, ", ");
-	rollout_print_step(d, rollout);
+	steps_print_present(d, rollout);
 	draw_format(d, STYLE_PLAIN, ", for %s", draw_duration(field_number(
 	    deployment, "duration_ms")).text);
 	draw_end(d);
@@ -134,8 +40,8 @@ print_running(struct draw *d, const char *service, const json_t *rollout)
 	if (next > 0)
 		draw_line(d, STYLE_WARNING, "  revision %" PRIu64 " waits for "
 		    "its end", next);
-	rollout_print_steps(d, field_list(rollout, "steps"),
-	    step_number(rollout));
+	steps_print_plan(d, field_list(rollout, "steps"),
+	    field_number(rollout, "step"));
 }
 
 static int
@@ -154,26 +60,18 @@ print_rollout(const char *service, const json_t *reply)
 	draw_text(&d, STYLE_PLAIN, "no rollout is running");
 	if (last != NULL)
 		draw_text(&d, STYLE_PLAIN, "; ");
-	rollout_print_last(&d, last);
+	steps_print_last(&d, last);
 	draw_end(&d);
 	return SUPCTL_DONE;
 }
 
-int
-verb_rollout(const struct supctl *ctl)
+static int
+show_status(const struct supctl *ctl, const char *service)
 {
 	struct reply reply;
-	const char *service;
-	int code;
-
-	if (strcmp(ctl->operands[0], "status") != 0) {
-		complain("rollout: expected `status`, not \"%s\"; nothing was "
-		    "changed", ctl->operands[0]);
-		return SUPCTL_USAGE;
-	}
-	service = ctl->operands[1];
-	code = call_once(ctl, "io.supd.RolloutStatus", json_pack("{s:s}",
+	int code = call_once(ctl, "io.supd.RolloutStatus", json_pack("{s:s}",
 	    "service", service), &reply);
+
 	if (code != SUPCTL_DONE)
 		return code;
 	if (ctl->json)
@@ -182,4 +80,102 @@ verb_rollout(const struct supctl *ctl)
 		code = print_rollout(service, reply.parameters);
 	reply_release(&reply);
 	return code;
+}
+
+/* An order that is carried out at once. */
+static int
+order(const struct supctl *ctl, const char *method, const char *service,
+    const char *sentence)
+{
+	struct reply reply;
+	const json_t *outcome;
+	const char *text;
+	struct draw d;
+	int code = call_once(ctl, method, json_pack("{s:s}", "service",
+	    service), &reply);
+
+	if (code != SUPCTL_DONE)
+		return code;
+	outcome = json_array_get(field_list(reply.parameters, "outcomes"), 0);
+	text = field_text(outcome, "text");
+	draw_init(&d, stdout);
+	if (ctl->json)
+		call_print_json(reply.parameters);
+	else
+		draw_line(&d, STYLE_PLAIN, "%s: %s", service,
+		    text[0] != '\0' ? text : sentence);
+	reply_release(&reply);
+	return SUPCTL_DONE;
+}
+
+static int
+pause_it(const struct supctl *ctl, const char *service)
+{
+	return order(ctl, "io.supd.Pause", service, "the rollout is paused");
+}
+
+static int
+resume_it(const struct supctl *ctl, const char *service)
+{
+	return order(ctl, "io.supd.Resume", service, "the rollout goes on");
+}
+
+static int
+promote_it(const struct supctl *ctl, const char *service)
+{
+	return deploy_edit(ctl, "io.supd.Promote", service, GOAL_RELEASE);
+}
+
+static int
+abort_it(const struct supctl *ctl, const char *service)
+{
+	return deploy_edit(ctl, "io.supd.Abort", service, GOAL_ABORT);
+}
+
+static const struct order {
+	const char *name;
+	bool changes, waits;
+	int (*run)(const struct supctl *, const char *service);
+} orders[] = {
+	{ "status", false, false, show_status },
+	{ "pause", true, false, pause_it },
+	{ "resume", true, false, resume_it },
+	{ "promote", true, true, promote_it },
+	{ "abort", true, true, abort_it },
+};
+enum { ORDER_COUNT = sizeof(orders) / sizeof(orders[0]) };
+
+static const struct order *
+find_order(const char *name)
+{
+	const char *names[ORDER_COUNT], *nearest;
+
+	for (size_t i = 0; i < ORDER_COUNT; i++) {
+		names[i] = orders[i].name;
+		if (strcmp(name, names[i]) == 0)
+			return &orders[i];
+	}
+	nearest = nearest_word(name, names, ORDER_COUNT);
+	complain("rollout: expected status, pause, resume, promote or abort, "
+	    "not \"%s\"%s%s%s; nothing was changed", name,
+	    nearest != NULL ? " (did you mean " : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "?)" : "");
+	return NULL;
+}
+
+int
+verb_rollout(const struct supctl *ctl)
+{
+	const struct order *found = find_order(ctl->operands[0]);
+	struct supctl own = *ctl;
+
+	if (found == NULL)
+		return SUPCTL_USAGE;
+	if (ctl->no_wait && !found->waits) {
+		complain("rollout: %s does not wait, so there is no --no-wait",
+		    found->name);
+		return SUPCTL_USAGE;
+	}
+	own.changes = found->changes;
+	return found->run(&own, ctl->operands[1]);
 }

@@ -5,7 +5,7 @@
  * why somebody looks.  Details (workers, listeners, releases) follow when one
  * service was asked for, or when there is only one and it is small.
  */
-#include "supctl.h"
+#include "supctl_rollout.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -147,7 +147,7 @@ print_rollout(struct draw *d, const json_t *service, const json_t *rollout)
 	draw_text(d, strcmp(phase, "climb") == 0 ? STYLE_GOOD : STYLE_BAD,
 	    phase);
 	draw_text(d, STYLE_PLAIN, ", ");
-	rollout_print_step(d, rollout);
+	steps_print_present(d, rollout);
 	draw_format(d, STYLE_PLAIN, ", for %s", draw_duration(field_number(
 	    deployment, "duration_ms")).text);
 	draw_end(d);
@@ -186,7 +186,7 @@ print_notes(struct draw *d, const json_t *service)
 	    strcmp(verdict, "superseded") != 0) {
 		draw_format(d, STYLE_BOLD, "%s: ", field_text(service,
 		    "name"));
-		rollout_print_last(d, last);
+		steps_print_last(d, last);
 		draw_end(d);
 	}
 	if (strcmp(installed, "newer") == 0)

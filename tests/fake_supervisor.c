@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { CLIENT_COUNT = 4, REQUEST_BYTES = 65536, RUN_MS = 30000,
-	CAPTURE_BYTES = 1 << 20 };
+	CAPTURE_BYTES = 1 << 20, ROWS_MAX = 32 };
 
 struct client {
 	int fd;
@@ -40,6 +40,7 @@ static struct {
 } fake;
 
 static struct client clients[CLIENT_COUNT];
+static bool played[ROWS_MAX];           /* rows of the script */
 
 static void
 send_all(struct client *client, const char *bytes, size_t size_bytes)
@@ -79,6 +80,24 @@ answer(struct client *client, const struct fake_answer *row)
 	}
 }
 
+/* The next answer to this method; NULL if the script has none. */
+static const struct fake_answer *
+find_answer(const struct fake_answer *answers, const char *method)
+{
+	const struct fake_answer *last = NULL;
+
+	for (size_t i = 0; i < ROWS_MAX && answers[i].method != NULL; i++) {
+		if (strcmp(answers[i].method, method) != 0)
+			continue;
+		last = &answers[i];
+		if (!played[i]) {
+			played[i] = true;
+			break;
+		}
+	}
+	return last;
+}
+
 static void
 handle(struct client *client, const char *request,
     const struct fake_answer *answers)
@@ -89,13 +108,13 @@ handle(struct client *client, const char *request,
 	const char *name = json_string_value(json_object_get(message,
 	    "method"));
 	const char *method = name != NULL ? strrchr(name, '.') : NULL;
+	const struct fake_answer *row = NULL;
 
 	(void)!write(fake.requests_fd, request, strlen(request));
 	(void)!write(fake.requests_fd, "\n", 1);
-	while (method != NULL && answers->method != NULL &&
-	    strcmp(answers->method, method + 1) != 0)
-		answers++;
-	answer(client, answers->method != NULL ? answers : &nothing);
+	if (method != NULL)
+		row = find_answer(answers, method + 1);
+	answer(client, row != NULL ? row : &nothing);
 	json_decref(message);
 }
 

@@ -26,7 +26,8 @@ struct fake_answer {
 	enum fake_end end;
 };
 
-/* The answers outlive it; NULL in `method` ends them.  Any other method is
+/* The answers outlive it; NULL in `method` ends them.  Rows of one method are
+ * played in turn, the last of them again and again.  Any other method is
  * answered with {"parameters":{}}. */
 void fake_start(const struct fake_answer *answers);
 

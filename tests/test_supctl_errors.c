@@ -44,7 +44,16 @@ test_bad_usage(void **state)
 		{ { "status", "-x" }, "no option -x (there are: " },
 		{ { "history", "-n", "0" }, "from 1 to 1000" },
 		{ { "history", "-n" }, "-n needs N" },
-		{ { "rollout", "pause", "web" }, "expected `status`" },
+		{ { "rollout", "pasue", "web" }, "expected status, pause, "
+		    "resume, promote or abort, not \"pasue\" (did you mean "
+		    "pause?); nothing was changed" },
+		{ { "rollout", "web" }, "something is missing" },
+		{ { "rollout", "pause", "web", "--no-wait" }, "pause does not "
+		    "wait, so there is no --no-wait" },
+		{ { "reload", "--strategy", "blue" }, "expected rolling, "
+		    "canary or blue-green, not \"blue\"" },
+		{ { "undo", "web", "--to-revision", "0" }, "is no revision" },
+		{ { "undo", "web", "--to-revision", "v3" }, "is no revision" },
 		{ { "reload", "--commit-time", "soon" }, "is no time" },
 		{ { "reload", "--commit-time", "2024-13-01" }, "is no time" },
 		{ { "reload", "--version", "" }, "1 to 64 bytes" },

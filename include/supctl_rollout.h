@@ -1,0 +1,73 @@
+/*
+ * The parts of supctl that show a rollout, ask for one, and wait for its end.
+ */
+#ifndef SUPD_SUPCTL_ROLLOUT_H
+#define SUPD_SUPCTL_ROLLOUT_H
+
+#include "supctl.h"
+
+/* ---- supctl_steps.c */
+
+/* `4 (v2.1)` */
+struct label {
+	char text[2 * VERSION_BYTES_MAX + 16];
+};
+struct label revision_label(uint64_t revision, const char *version);
+
+/* `step 2 of 4` */
+void steps_print_present(struct draw *, const json_t *rollout);
+
+/* The last of `steps` is the last of the plan; others may be left out.
+ * Step `current` (from 1; 0: none) is marked. */
+void steps_print_plan(struct draw *, const json_t *steps, uint64_t current);
+
+/* One sentence on a deployment that has ended; "" if there is none. */
+void steps_print_last(struct draw *, const json_t *deployment);
+
+/* ---- supctl_picture.c */
+
+struct picture;
+
+/* NULL where standard output is no terminal.  The service may be NULL. */
+struct picture *picture_open(const struct supctl *, const char *service);
+void picture_draw(struct picture *);    /* asks the supervisor, and paints */
+void picture_erase(struct picture *);
+void picture_close(struct picture *);
+
+/* ---- supctl_deploy.c */
+
+/* When a wait is a success. */
+enum goal {
+	GOAL_RELEASE,           /* the new release is in charge */
+	GOAL_BACK,              /* undo: the old one is, be it by the end of
+				 * the rollout that runs */
+	GOAL_ABORT,             /* the rollout that runs went back */
+};
+
+struct wait {
+	const struct supctl *ctl;
+	const char *service;            /* the only one, or NULL */
+	enum goal goal;
+	bool edits;                     /* promote, abort: no new rollout */
+	struct call call;
+	struct draw draw;
+	struct picture *picture;        /* or NULL */
+	uint64_t started_ms;
+	bool heard;                     /* something has begun */
+};
+
+/* Asks for a rollout and waits for its end.  Takes over `parameters`. */
+int deploy(const struct supctl *, const char *method, json_t *parameters,
+    const char *service, enum goal);
+
+/* The same for one that runs already: promote, abort. */
+int deploy_edit(const struct supctl *, const char *method,
+    const char *service, enum goal);
+
+/* ---- supctl_outcome.c */
+
+/* Shows the outcomes in the last reply and returns an exit code; with --json
+ * that is all it does. */
+int outcomes_show(struct wait *, const json_t *reply);
+
+#endif
