@@ -17,12 +17,13 @@
  *   supctl_table.c      aligned columns
  *   supctl_status.c     status: the overview
  *   supctl_detail.c     status: workers, listeners, releases of one service
- *   supctl_watch.c      status --watch
+ *   supctl_watch.c      --watch
  *   supctl_rollout.c    rollout: status, and orders to the one that runs
  *   supctl_steps.c      plans, revisions and phases in words
  *   supctl_deploy.c     reload, undo, restart: asking and waiting
  *   supctl_outcome.c    what came of it, and the exit code
- *   supctl_picture.c    the live picture of rollouts on a terminal
+ *   supctl_progress.c   a rollout as it is now, in a few lines
+ *   supctl_picture.c    the same on a terminal, kept up
  *   supctl_history.c    history, events
  *   supctl_order.c      start, stop, scale, signal, shutdown
  *   supctl_check.c      check
@@ -269,6 +270,11 @@ struct tally {
 };
 struct tally tally_workers(const json_t *workers, uint64_t revision);
 void tally_print(struct draw *, const struct tally *);  /* 3 ready, 1 … */
+
+/* The same as text, with or without those that are ready. */
+void tally_words(const struct tally *, bool with_ready, char *text,
+    size_t capacity);
+enum style tally_style(const struct tally *);
 uint32_t tally_ready(const struct tally *);
 
 enum style worker_style(const char *state);
@@ -283,7 +289,25 @@ int status_print(struct draw *, const json_t *reply, bool detailed);
 
 /* ---- supctl_watch.c */
 
-int status_watch(const struct supctl *, const char *service);
+/* What is looked at again and again. */
+struct view {
+	const char *method;
+	const char *service;            /* or NULL */
+
+	/* Draws a reply for people.  Returns an exit code. */
+	int (*draw)(struct view *, struct draw *, const json_t *reply);
+
+	/* Looks at a reply too: true if no other is wanted, and then the exit
+	 * code.  NULL: it goes on until the user has seen enough. */
+	bool (*is_over)(struct view *, const json_t *reply, int *ret_code);
+
+	bool over;                      /* is_over() was true */
+	uint64_t deployment;            /* for these two */
+};
+
+/* Until it is over, the user has seen enough, or nobody reads any more; the
+ * last two are SUPCTL_DONE. */
+int watch(const struct supctl *, struct view *);
 
 /* ---- supctl_history.c */
 

@@ -14,15 +14,26 @@ struct label {
 };
 struct label revision_label(uint64_t revision, const char *version);
 
+enum style phase_style(const char *phase);
+
 /* `step 2 of 4` */
 void steps_print_present(struct draw *, const json_t *rollout);
 
-/* The last of `steps` is the last of the plan; others may be left out.
- * Step `current` (from 1; 0: none) is marked. */
-void steps_print_plan(struct draw *, const json_t *steps, uint64_t current);
+/* The steps around the present one, which is marked, with what is left of its
+ * hold.  The last of them is the last of the plan; others may be missing. */
+void steps_print_line(struct draw *, const json_t *rollout);
+
+/* The same as a table, without a present one. */
+void steps_print_plan(struct draw *, const json_t *steps);
 
 /* One sentence on a deployment that has ended; "" if there is none. */
 void steps_print_last(struct draw *, const json_t *deployment);
+
+/* ---- supctl_progress.c */
+
+/* The rollout of a service that Status says has one; short: on one line. */
+void progress_draw(struct draw *, const json_t *service);
+void progress_draw_short(struct draw *, const json_t *service);
 
 /* ---- supctl_picture.c */
 

@@ -50,11 +50,12 @@ static const struct verb verbs[] = {
 	    0, OPERANDS_ANY, OPTION_VERSION | OPTION_COMMIT_TIME |
 	    OPTION_STRATEGY | OPTION_PLAN | OPTION_IF_CHANGED | OPTION_FORCE |
 	    OPTION_NO_WAIT | OPTION_JSON, VERB_CHANGES, verb_reload },
-	{ "rollout", "status SERVICE [--json]\n"
+	{ "rollout", "status SERVICE [--watch] [--json]\n"
 	    "pause|resume SERVICE [--json]\n"
 	    "promote|abort SERVICE [--no-wait] [--json]",
 	    "Show the rollout that runs, hold it, or bring it to an end.",
-	    2, 2, OPTION_NO_WAIT | OPTION_JSON, 0, verb_rollout },
+	    2, 2, OPTION_WATCH | OPTION_NO_WAIT | OPTION_JSON, 0,
+	    verb_rollout },
 	{ "undo", "SERVICE [--to-revision N] [--no-wait] [--json]",
 	    "Go back to the release before, or to an older one.",
 	    1, 1, OPTION_TO_REVISION | OPTION_NO_WAIT | OPTION_JSON,

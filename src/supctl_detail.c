@@ -80,6 +80,35 @@ tally_print(struct draw *d, const struct tally *tally)
 		draw_text(d, STYLE_DIM, "none");
 }
 
+void
+tally_words(const struct tally *tally, bool with_ready, char *text,
+    size_t capacity)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = with_ready ? 0 : 1; i < STATE_COUNT; i++)
+		if (tally->counts[i] > 0 && used < capacity)
+			used += (size_t)snprintf(text + used, capacity - used,
+			    "%s%" PRIu32 " %s", used > 0 ? ", " : "",
+			    tally->counts[i], states[i]);
+}
+
+/* Of the worst that any of them is in. */
+enum style
+tally_style(const struct tally *tally)
+{
+	enum style worst = STYLE_GOOD;
+
+	for (size_t i = 0; i < STATE_COUNT; i++) {
+		enum style style = worker_style(states[i]);
+
+		if (tally->counts[i] > 0 && style > worst)
+			worst = style;
+	}
+	return worst;
+}
+
 /* STATUS=, and for one that is told to go why and how long it may take. */
 static void
 print_remark(struct table *t, const json_t *worker)

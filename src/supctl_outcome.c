@@ -241,7 +241,7 @@ print_plan(struct wait *w, const json_t *outcome)
 	draw_line(&w->draw, STYLE_PLAIN, "%s", text[0] != '\0' ? text :
 	    "nothing to do");
 	if (field_flag(outcome, "rolls_out"))
-		steps_print_plan(&w->draw, field_list(outcome, "steps"), 0);
+		steps_print_plan(&w->draw, field_list(outcome, "steps"));
 }
 
 /* Nothing was to be rolled out; or it could not be, then there is a reason. */

@@ -7,77 +7,104 @@
  */
 #include "supctl_rollout.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-static void
-print_running(struct draw *d, const char *service, const json_t *rollout)
+/* Status has the service in a list; RolloutStatus is about one. */
+static const json_t *
+subject_of(const json_t *reply)
 {
-	const json_t *deployment = field_object(rollout, "deployment");
-	const char *phase = field_text(rollout, "phase");
-	const char *fault = field_text(rollout, "fault");
-	uint64_t next = field_number(rollout, "next_revision");
-	bool climbs = strcmp(phase, "climb") == 0;
+	const json_t *services = field_list(reply, "services");
 
-	draw_format(d, STYLE_BOLD, "%s: ", service);
-	draw_format(d, STYLE_PLAIN, "%s, revision %" PRIu64 " -> %s, %s, ",
-	    field_text(deployment, "kind"),
-	    field_number(deployment, "from_revision"),
-	    revision_label(field_number(deployment, "revision"),
-	    field_text(deployment, "version")).text,
-	    field_text(deployment, "strategy"));
-	draw_text(d, climbs ? STYLE_GOOD : STYLE_BAD, phase);
-	draw_text(d, STYLE_PLAIN, ", ");
-	steps_print_present(d, rollout);
-	draw_format(d, STYLE_PLAIN, ", for %s", draw_duration(field_number(
-	    deployment, "duration_ms")).text);
-	draw_end(d);
-	if (fault[0] != '\0')
-		draw_line(d, STYLE_BAD, "  %s", fault);
-	if (field_text(deployment, "reason")[0] != '\0')
-		draw_line(d, STYLE_BAD, "  %s", field_text(deployment,
-		    "reason"));
-	if (next > 0)
-		draw_line(d, STYLE_WARNING, "  revision %" PRIu64 " waits for "
-		    "its end", next);
-	steps_print_plan(d, field_list(rollout, "steps"),
-	    field_number(rollout, "step"));
+	return services != NULL ? json_array_get(services, 0) : reply;
 }
 
 static int
-print_rollout(const char *service, const json_t *reply)
+draw_status(struct view *view, struct draw *d, const json_t *reply)
 {
-	const json_t *rollout = field_object(reply, "rollout");
-	const json_t *last = field_object(reply, "last");
-	struct draw d;
+	const json_t *service = subject_of(reply);
+	const json_t *last = field_object(service, "last");
 
-	draw_init(&d, stdout);
-	if (rollout != NULL) {
-		print_running(&d, service, rollout);
+	if (service == NULL)
+		return complain_shape("services");
+	if (field_object(service, "rollout") != NULL) {
+		progress_draw(d, service);
 		return SUPCTL_DONE;
 	}
-	draw_format(&d, STYLE_BOLD, "%s: ", service);
-	draw_text(&d, STYLE_PLAIN, "no rollout is running");
+	draw_format(d, STYLE_BOLD, "%s: ", view->service);
+	draw_text(d, STYLE_PLAIN, "no rollout is running");
 	if (last != NULL)
-		draw_text(&d, STYLE_PLAIN, "; ");
-	steps_print_last(&d, last);
-	draw_end(&d);
+		draw_text(d, STYLE_PLAIN, "; ");
+	steps_print_last(d, last);
+	draw_end(d);
 	return SUPCTL_DONE;
 }
 
+/*
+ * The rollout that was seen first has ended; or none was running, and the last
+ * one counts.
+ */
+static bool
+is_over(struct view *view, const json_t *reply, int *ret_code)
+{
+	const json_t *service = subject_of(reply);
+	const json_t *running = field_object(field_object(service, "rollout"),
+	    "deployment");
+	const json_t *last = field_object(service, "last");
+	uint64_t id = field_number(running, "id");
+
+	if (running != NULL && (view->deployment == 0 ||
+	    view->deployment == id)) {
+		view->deployment = id;
+		return false;
+	}
+	*ret_code = SUPCTL_DONE;
+	if (view->deployment != 0 &&
+	    view->deployment != field_number(last, "id")) {
+		complain("%s: another rollout came after the one that was "
+		    "watched, see: supctl history %s", view->service,
+		    view->service);
+		*ret_code = SUPCTL_FAILED;
+	} else if (last != NULL && strcmp(field_text(last, "verdict"),
+	    "complete") != 0) {
+		*ret_code = SUPCTL_FAILED;
+	}
+	return true;
+}
+
+static int
+watch_status(const struct supctl *ctl, struct view *view)
+{
+	int code = watch(ctl, view);
+
+	if (code != SUPCTL_DONE || view->over)
+		return code;
+	complain("%s: the rollout goes on, its end is not known",
+	    view->service);
+	return SUPCTL_FAILED;
+}
+
+/* For people the workers are shown too, which RolloutStatus does not have. */
 static int
 show_status(const struct supctl *ctl, const char *service)
 {
+	struct view view = { .service = service, .draw = draw_status,
+	    .is_over = is_over, .method = ctl->json ?
+	    "io.supd.RolloutStatus" : "io.supd.Status" };
 	struct reply reply;
-	int code = call_once(ctl, "io.supd.RolloutStatus", json_pack("{s:s}",
-	    "service", service), &reply);
+	struct draw d;
+	int code;
 
+	if (ctl->watch)
+		return watch_status(ctl, &view);
+	code = call_once(ctl, view.method, json_pack("{s:s}", "service",
+	    service), &reply);
 	if (code != SUPCTL_DONE)
 		return code;
+	draw_init(&d, stdout);
 	if (ctl->json)
 		call_print_json(reply.parameters);
 	else
-		code = print_rollout(service, reply.parameters);
+		code = draw_status(&view, &d, reply.parameters);
 	reply_release(&reply);
 	return code;
 }
@@ -134,14 +161,14 @@ abort_it(const struct supctl *ctl, const char *service)
 
 static const struct order {
 	const char *name;
-	bool changes, waits;
+	bool changes, waits, is_watched;
 	int (*run)(const struct supctl *, const char *service);
 } orders[] = {
-	{ "status", false, false, show_status },
-	{ "pause", true, false, pause_it },
-	{ "resume", true, false, resume_it },
-	{ "promote", true, true, promote_it },
-	{ "abort", true, true, abort_it },
+	{ "status", false, false, true, show_status },
+	{ "pause", true, false, false, pause_it },
+	{ "resume", true, false, false, resume_it },
+	{ "promote", true, true, false, promote_it },
+	{ "abort", true, true, false, abort_it },
 };
 enum { ORDER_COUNT = sizeof(orders) / sizeof(orders[0]) };
 
@@ -174,6 +201,11 @@ verb_rollout(const struct supctl *ctl)
 	if (ctl->no_wait && !found->waits) {
 		complain("rollout: %s does not wait, so there is no --no-wait",
 		    found->name);
+		return SUPCTL_USAGE;
+	}
+	if (ctl->watch && !found->is_watched) {
+		complain("rollout: --watch is for status, not for %s; "
+		    "nothing was changed", found->name);
 		return SUPCTL_USAGE;
 	}
 	own.changes = found->changes;

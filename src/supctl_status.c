@@ -137,6 +137,7 @@ print_rollout(struct draw *d, const json_t *service, const json_t *rollout)
 	uint64_t to = field_number(deployment, "revision");
 	const char *phase = field_text(rollout, "phase");
 	const char *fault = field_text(rollout, "fault");
+	const char *waits_for = field_text(rollout, "waits_for");
 	struct tally old = tally_workers(workers, from);
 	struct tally new = tally_workers(workers, to);
 
@@ -144,12 +145,13 @@ print_rollout(struct draw *d, const json_t *service, const json_t *rollout)
 	draw_format(d, STYLE_PLAIN, "%s of revision %s, ", field_text(
 	    deployment, "kind"), revision_label(to, field_text(deployment,
 	    "version")).text);
-	draw_text(d, strcmp(phase, "climb") == 0 ? STYLE_GOOD : STYLE_BAD,
-	    phase);
+	draw_text(d, phase_style(phase), phase);
 	draw_text(d, STYLE_PLAIN, ", ");
 	steps_print_present(d, rollout);
 	draw_format(d, STYLE_PLAIN, ", for %s", draw_duration(field_number(
 	    deployment, "duration_ms")).text);
+	if (waits_for[0] != '\0')
+		draw_format(d, STYLE_PLAIN, ", waits for %s", waits_for);
 	draw_end(d);
 	if (from > 0) {
 		draw_format(d, STYLE_PLAIN, "  old, revision %" PRIu64 ": ",
@@ -246,16 +248,24 @@ status_print(struct draw *d, const json_t *reply, bool detailed)
 	return SUPCTL_DONE;
 }
 
+static int
+draw_view(struct view *view, struct draw *d, const json_t *reply)
+{
+	return status_print(d, reply, view->service != NULL);
+}
+
 int
 verb_status(const struct supctl *ctl)
 {
 	const char *service = ctl->operand_count > 0 ? ctl->operands[0] : NULL;
+	struct view view = { .method = "io.supd.Status", .service = service,
+	    .draw = draw_view };
 	struct reply reply;
 	struct draw d;
 	int code;
 
 	if (ctl->watch)
-		return status_watch(ctl, service);
+		return watch(ctl, &view);
 	code = call_once(ctl, "io.supd.Status", service != NULL ?
 	    json_pack("{s:s}", "service", service) : json_object(), &reply);
 	if (code != SUPCTL_DONE)

@@ -1,5 +1,5 @@
 /*
- * `status --watch`: the status once a second.
+ * --watch: a view of something, once a second.
  *
  * On a terminal it is painted over the one before, cut to what fits, until q
  * or ^C; the last one stays there.  Elsewhere one follows the other, until the
@@ -15,7 +15,7 @@ enum { WATCH_MS = 1000 };
 
 struct watch {
 	const struct supctl *ctl;
-	const char *service;
+	struct view *view;
 	struct call call;
 	struct draw draw;
 	int interrupt_fd;
@@ -59,7 +59,7 @@ paint(struct watch *w, const json_t *reply)
 	d->line_count = d->column = 0;
 	if (d->terminal)
 		draw_raw(d->out, "\033[H");
-	code = status_print(d, reply, w->service != NULL);
+	code = w->view->draw(w->view, d, reply);
 	if (d->terminal)
 		draw_raw(d->out, "\033[J");
 	else
@@ -67,16 +67,19 @@ paint(struct watch *w, const json_t *reply)
 	return code;
 }
 
-/* Asks and paints.  *ret_over: interrupted, or nobody sees it. */
+/* Asks and paints.  *ret_over: it has ended, was interrupted, or nobody sees
+ * it. */
 static int
 look(struct watch *w, bool *ret_over)
 {
+	struct view *view = w->view;
 	enum call_result result;
 	struct reply reply;
 	int code;
 
-	call_send(&w->call, "io.supd.Status", w->service != NULL ?
-	    json_pack("{s:s}", "service", w->service) : json_object(), false);
+	call_send(&w->call, view->method, view->service != NULL ?
+	    json_pack("{s:s}", "service", view->service) : json_object(),
+	    false);
 	result = call_receive(&w->call, CALL_PATIENCE_MS, &reply);
 	if (result == CALL_INTERRUPTED) {
 		*ret_over = true;
@@ -87,8 +90,10 @@ look(struct watch *w, bool *ret_over)
 	code = reply.error != NULL ?
 	    complain_reply(w->ctl, &w->call, &reply) :
 	    paint(w, reply.parameters);
+	if (code == SUPCTL_DONE && view->is_over != NULL)
+		view->over = view->is_over(view, reply.parameters, &code);
 	reply_release(&reply);
-	if (draw_flush() != 0)
+	if (draw_flush() != 0 || view->over)
 		*ret_over = true;
 	return code;
 }
@@ -120,9 +125,9 @@ wait_for_key(struct watch *w)
 }
 
 int
-status_watch(const struct supctl *ctl, const char *service)
+watch(const struct supctl *ctl, struct view *view)
 {
-	struct watch w = { .ctl = ctl, .service = service };
+	struct watch w = { .ctl = ctl, .view = view };
 	bool over = false;
 	int code = call_open(&w.call, ctl->socket_path);
 

@@ -262,7 +262,7 @@ test_help(void **state)
 	fake_start(NULL);
 	run = SUPCTL("help");
 	assert_int_equal(run->code, 0);
-	assert_has(run->output, "\n  rollout status SERVICE [--json]\n"
+	assert_has(run->output, "\n  rollout status SERVICE [--watch] [--json]\n"
 	    "          pause|resume SERVICE [--json]\n");
 	run = SUPCTL("reload", "--help");
 	assert_int_equal(run->code, 0);

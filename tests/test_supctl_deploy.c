@@ -208,6 +208,8 @@ test_options(void **state)
 
 #define STEP(candidates, hold_ms) "{\"candidates\":" candidates "," \
 	"\"weight_permille\":1000,\"hold_ms\":" hold_ms "}"
+#define PAUSE(candidates) "{\"candidates\":" candidates "," \
+	"\"weight_permille\":1000,\"hold_ms\":0,\"pause\":true}"
 #define FIVE_STEPS STEP("1", "0") "," STEP("2", "0") "," STEP("3", "0") "," \
 	STEP("4", "0") "," STEP("5", "0")
 
@@ -218,10 +220,13 @@ test_plan(void **state)
 		{ "Reload", { OUTCOMES("{\"service\":\"web\",\"revision\":0,"
 		    "\"deployment\":0,\"rolls_out\":true,"
 		    "\"text\":\"would be rolled out\",\"steps\":["
-		    STEP("2", "5000") "," STEP("4", "0") "]},"
+		    STEP("2", "5000") "," PAUSE("3") "," STEP("4", "0") "]},"
 		    "{\"service\":\"big\",\"rolls_out\":true,\"steps\":["
 		    FIVE_STEPS "," FIVE_STEPS "," FIVE_STEPS ","
-		    STEP("1000", "0") "]}") }, FAKE_STAYS }, { NULL } };
+		    STEP("1000", "0") "]},{\"service\":\"long\","
+		    "\"rolls_out\":true,\"steps\":[" FIVE_STEPS ","
+		    FIVE_STEPS "," PAUSE("6") "," STEP("7", "0") "]}") },
+		    FAKE_STAYS }, { NULL } };
 	const struct fake_run *run;
 
 	(void)state;
@@ -230,45 +235,15 @@ test_plan(void **state)
 	assert_int_equal(run->code, 0);
 	assert_has(fake_requests(), "\"plan\":true,\"wait\":false}}\n");
 	assert_has(run->output, "web: would be rolled out\n"
-	    "  STEP  NEW WORKERS  SHARE  STAYS\n"
-	    "  1     2            100%   5.0 s\n"
+	    "  STEP  NEW WORKERS  WEIGHT  STAYS\n"
+	    "  1     2            100%    5.0 s\n"
+	    "  2     3            100%    until resumed\n"
 	    "  last  4            100%\n");
 	assert_has(run->output, "  10        5            100%\n"
 	    "  ... last  1000         100%\n");
+	assert_has(run->output, "  11    6            100%    until resumed\n"
+	    "  last  7            100%\n");
 	assert_has(run->output, "nothing was changed\n");
-}
-
-static void
-test_rollout_status(void **state)
-{
-	static const struct fake_answer running[] = {
-		{ "RolloutStatus", { "{\"parameters\":{\"rollout\":{"
-		    "\"deployment\":{\"id\":7,\"kind\":\"reload\","
-		    "\"revision\":4,\"from_revision\":3,"
-		    "\"strategy\":\"rolling\",\"duration_ms\":3249},"
-		    "\"phase\":\"rollback\",\"step\":2,\"step_count\":2,"
-		    "\"steps\":[" STEP("1", "0") "," STEP("2", "0") "],"
-		    "\"fault\":\"a new worker exited\",\"next_revision\":5},"
-		    "\"last\":null}}" }, FAKE_STAYS }, { NULL } };
-	static const struct fake_answer over[] = {
-		{ "RolloutStatus", { LAST("4", "3", "rolled-back") },
-		    FAKE_STAYS }, { NULL } };
-	const struct fake_run *run;
-
-	(void)state;
-	fake_start(running);
-	run = SUPCTL("rollout", "status", "web");
-	assert_int_equal(run->code, 0);
-	assert_has(run->output, "web: reload, revision 3 -> 4, rolling, "
-	    "rollback, step 2 of 2, for 3.2 s\n  a new worker exited\n"
-	    "  revision 5 waits for its end\n");
-	fake_stop();
-	fake_start(over);
-	run = SUPCTL("rollout", "status", "web");
-	assert_int_equal(run->code, 0);
-	assert_has(run->output, "web: no rollout is running; the last rollout "
-	    "(reload, to revision 4 (v2.1)) was rolled-back ");
-	assert_has(run->output, " ago, after 3.2 s: so it is\n");
 }
 
 static void
@@ -324,52 +299,6 @@ test_nobody_reads(void **state)
 	assert_int_equal(fake_supctl(FAKE_DEAF, bad)->code, 1);
 }
 
-#define PAINTED "{\"parameters\":{\"supervisor\":{},\"services\":[" \
-	"{\"name\":\"web\",\"workers\":4,\"worker_list\":[" \
-	"{\"slot\":0,\"revision\":3,\"state\":\"draining\"}," \
-	"{\"slot\":0,\"revision\":4,\"state\":\"ready\"}," \
-	"{\"slot\":1,\"revision\":4,\"state\":\"starting\"}," \
-	"{\"slot\":2,\"revision\":3,\"state\":\"ready\"}," \
-	"{\"slot\":9,\"revision\":3,\"state\":\"killed\"}]," \
-	"\"rollout\":{\"deployment\":{\"kind\":\"reload\",\"revision\":4," \
-	"\"from_revision\":3},\"phase\":\"climb\",\"step\":1," \
-	"\"step_count\":4}}]}}"
-
-static void
-test_picture(void **state)
-{
-	static const struct fake_answer answers[] = {
-		{ "Reload", { EVENT("started", "plain", "started"),
-		    EVENT("exited", "warning", "exited"),
-		    OUTCOMES(OUTCOME("4", "true", "", "\"complete\"",
-		    "null")) }, FAKE_STAYS },
-		{ "RolloutStatus", { LAST("4", "3", "complete") },
-		    FAKE_STAYS },
-		{ "Status", { PAINTED }, FAKE_STAYS }, { NULL } };
-	static const char *const words[] = { "reload", "web", NULL };
-	const struct fake_run *run;
-	const char *verdict;
-
-	(void)state;
-	setenv("NO_COLOR", "1", 1);
-	fake_start(answers);
-	run = fake_supctl(FAKE_TERMINAL, words);
-	unsetenv("NO_COLOR");
-	assert_int_equal(run->code, 0);
-	assert_has(run->output, "web  reload  revision 3 -> 4  step 1 of 4  "
-	    "climb  ");
-	assert_has(run->output, "  old  -.o.  1 ready, 1 draining, 1 killed");
-	assert_has(run->output, "  new  o+..  1 ready, 1 starting");
-	/* Plain events are in the picture, warnings are lines. */
-	assert_has_not(run->output, "pid 99: started");
-	assert_has(run->output, "pid 99: warning: exited");
-	/* At the end only the verdict stands there. */
-	verdict = strstr(run->output, "\033[3A\r\033[J");
-	assert_non_null(verdict);
-	assert_has(verdict, "web: revision 4 (v2.1) is in charge");
-	assert_has_not(strstr(verdict, "web: revision 4"), "step 1 of 4");
-}
-
 int
 main(void)
 {
@@ -379,10 +308,8 @@ main(void)
 		cmocka_unit_test_teardown(test_verdicts, stop),
 		cmocka_unit_test_teardown(test_options, stop),
 		cmocka_unit_test_teardown(test_plan, stop),
-		cmocka_unit_test_teardown(test_rollout_status, stop),
 		cmocka_unit_test_teardown(test_left_alone, stop),
 		cmocka_unit_test_teardown(test_nobody_reads, stop),
-		cmocka_unit_test_teardown(test_picture, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

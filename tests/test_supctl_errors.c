@@ -50,6 +50,8 @@ test_bad_usage(void **state)
 		{ { "rollout", "web" }, "something is missing" },
 		{ { "rollout", "pause", "web", "--no-wait" }, "pause does not "
 		    "wait, so there is no --no-wait" },
+		{ { "rollout", "abort", "web", "--watch" }, "--watch is for "
+		    "status, not for abort; nothing was changed" },
 		{ { "reload", "--strategy", "blue" }, "expected rolling, "
 		    "canary or blue-green, not \"blue\"" },
 		{ { "undo", "web", "--to-revision", "0" }, "is no revision" },

@@ -281,7 +281,7 @@ test_manual_agrees(void **state)
 		snprintf(expected, sizeof(expected), "no (phase %s%s%s)",
 		    phases[i], strcmp(row, "none") == 0 ? "" :
 		    "; possible now: ", strcmp(row, "none") == 0 ? "" : row);
-		answers[0].method = "RolloutStatus";
+		answers[0].method = "Status";
 		answers[0].replies[0] = reply;
 		fake_start(answers);
 		/* This one refuses nothing, so that all are listed. */
@@ -299,7 +299,7 @@ static void
 test_what_became_of_it(void **state)
 {
 	static const struct fake_answer answers[] = {
-		{ "RolloutStatus", { NULL }, FAKE_HANGS_UP },
+		{ "Status", { NULL }, FAKE_HANGS_UP },
 		{ "Pause", { NULL }, FAKE_HANGS_UP },
 		{ "Abort", { "{\"parameters\":{\"event\":{\"text\":\"x\"}},"
 		    "\"continues\":true}" }, FAKE_HANGS_UP }, { NULL } };
