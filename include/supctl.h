@@ -24,6 +24,7 @@
  *   supctl_outcome.c    what came of it, and the exit code
  *   supctl_progress.c   a rollout as it is now, in a few lines
  *   supctl_picture.c    the same on a terminal, kept up
+ *   supctl_share.c      how many connections each release has, measured
  *   supctl_history.c    history, events
  *   supctl_order.c      start, stop, scale, signal, shutdown
  *   supctl_check.c      check
@@ -302,7 +303,7 @@ struct view {
 	bool (*is_over)(struct view *, const json_t *reply, int *ret_code);
 
 	bool over;                      /* is_over() was true */
-	uint64_t deployment;            /* for these two */
+	void *context;                  /* for these two */
 };
 
 /* Until it is over, the user has seen enough, or nobody reads any more; the

@@ -29,10 +29,30 @@ void steps_print_plan(struct draw *, const json_t *steps);
 /* One sentence on a deployment that has ended; "" if there is none. */
 void steps_print_last(struct draw *, const json_t *deployment);
 
+/* ---- supctl_share.c */
+
+enum { SHARE_LABELS = 4 };
+
+/* Open connections, by the label of the lane that accepted them. */
+struct share {
+	uint32_t counts[SHARE_LABELS];
+	bool known;                     /* else they say nothing */
+};
+
+struct share_reader {
+	bool off;               /* it did not work, or took too long, once */
+};
+
+/* Of these listeners of a service, as Status has them; only the TCP ones on
+ * this machine can be seen.  Takes 100 ms at most. */
+struct share share_measure(struct share_reader *, const json_t *listeners);
+
 /* ---- supctl_progress.c */
 
-/* The rollout of a service that Status says has one; short: on one line. */
-void progress_draw(struct draw *, const json_t *service);
+/* The rollout of a service that Status says has one, with what a reader finds
+ * out about its connections; short: on one line. */
+void progress_draw(struct draw *, const json_t *service,
+    struct share_reader *);
 void progress_draw_short(struct draw *, const json_t *service);
 
 /* ---- supctl_picture.c */

@@ -25,6 +25,7 @@ struct picture {
 	bool broken;
 	uint64_t not_before_ms;
 	struct draw draw;
+	struct share_reader share;
 	uint32_t painted_count;         /* lines that stand there */
 	struct reply last;              /* what was painted last */
 };
@@ -73,7 +74,7 @@ paint(struct picture *p, const json_t *reply)
 		if (field_object(service, "rollout") == NULL)
 			continue;
 		if (rollout_count <= PAINTED_WHOLE_MAX)
-			progress_draw(d, service);
+			progress_draw(d, service, &p->share);
 		else
 			progress_draw_short(d, service);
 	}

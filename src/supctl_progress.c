@@ -4,9 +4,9 @@
  *
  *     web  reload  revision 3 -> 4 (v2.1)  canary  climb  3m12s
  *       step 2 of 4:  5% 1m  [25% 5m, 2m10s left]  50% pause  100%
- *       LANE       REVISION  WEIGHT  READY  QUEUE  PROBES         WORKERS
- *       stable     3 (v2.0)  75%     4/4    0      120            oooo
- *       candidate  4 (v2.1)  25%     1/1    0      118, 2 failed  o...
+ *       LANE       REVISION  WEIGHT  MEASURED     READY  QUEUE  PROBES  WORKERS
+ *       stable     3 (v2.0)  75%     74.1% (600)  4/4    0      120     oooo
+ *       candidate  4 (v2.1)  25%     25.9% (210)  1/1    0      118     o...
  *       waits for the rest of the hold
  *
  * The picture of `reload` and `rollout status` are this.
@@ -17,6 +17,11 @@
 #include <string.h>
 
 enum { SLOTS_DRAWN_MAX = 32 };
+
+struct measured {
+	struct share share;
+	uint32_t total;         /* of the lanes; 0: there is nothing to say */
+};
 
 static const json_t *
 workers_of(const json_t *service)
@@ -101,8 +106,55 @@ print_probes(struct table *t, const json_t *lane)
 		    " failed", passed, failed);
 }
 
+/*
+ * What the lanes have of the open connections.  Others than theirs, of older
+ * releases that still drain, do not count; lanes with one label cannot be told
+ * apart.
+ */
 static void
-print_lane(struct table *t, const json_t *service, const json_t *lane)
+measure(const json_t *service, const json_t *lanes,
+    struct share_reader *reader, struct measured *ret)
+{
+	bool seen[SHARE_LABELS] = { false };
+	json_t *lane;
+	size_t i;
+
+	memset(ret, 0, sizeof(*ret));
+	json_array_foreach(lanes, i, lane) {
+		uint64_t label = field_number(lane, "label");
+
+		if (!field_given(lane, "label") || label >= SHARE_LABELS ||
+		    seen[label])
+			return;
+		seen[label] = true;
+	}
+	if (json_array_size(lanes) < 2)
+		return;
+	ret->share = share_measure(reader, field_list(service, "listeners"));
+	for (i = 0; i < SHARE_LABELS; i++)
+		if (seen[i])
+			ret->total += ret->share.counts[i];
+}
+
+static void
+print_measured(struct table *t, const json_t *lane, const struct measured *m)
+{
+	uint32_t count = m->share.counts[field_number(lane, "label") %
+	    SHARE_LABELS];
+	uint64_t permille;
+
+	if (!m->share.known || m->total == 0) {
+		table_cell(t, STYLE_PLAIN, "%s", "");
+		return;
+	}
+	permille = (UINT64_C(2000) * count / m->total + 1) / 2;
+	table_cell(t, STYLE_PLAIN, "%s (%" PRIu32 ")",
+	    draw_percent(permille).text, count);
+}
+
+static void
+print_lane(struct table *t, const json_t *service, const json_t *lane,
+    const struct measured *measured)
 {
 	const char *version = field_text(lane, "version");
 	uint64_t revision = field_number(lane, "revision");
@@ -116,6 +168,7 @@ print_lane(struct table *t, const json_t *service, const json_t *lane)
 		table_cell(t, STYLE_PLAIN, "%" PRIu64, revision);
 	table_cell(t, STYLE_BOLD, "%s", draw_percent(field_number(lane,
 	    "weight_permille")).text);
+	print_measured(t, lane, measured);
 	print_ready(t, field_number(lane, "ready"), field_number(lane,
 	    "workers"));
 	if (field_given(lane, "queue_length"))
@@ -139,6 +192,7 @@ print_release(struct table *t, const json_t *service, const char *name,
 	table_cell(t, STYLE_DIM, "%s", name);
 	table_cell(t, STYLE_PLAIN, "%" PRIu64, revision);
 	table_cell(t, STYLE_PLAIN, "%s", "");
+	table_cell(t, STYLE_PLAIN, "%s", "");
 	print_ready(t, tally_ready(&tally), tally.total);
 	table_cell(t, STYLE_PLAIN, "%s", "");
 	table_cell(t, STYLE_PLAIN, "%s", "");
@@ -156,20 +210,23 @@ weight_heading(const json_t *rollout)
 }
 
 static void
-print_lanes(struct draw *d, const json_t *service, const json_t *rollout)
+print_lanes(struct draw *d, const json_t *service, const json_t *rollout,
+    struct share_reader *reader)
 {
 	const char *const headings[] = { "LANE", "REVISION",
-		weight_heading(rollout), "READY", "QUEUE", "PROBES",
-		"WORKERS" };
+		weight_heading(rollout), "MEASURED", "READY", "QUEUE",
+		"PROBES", "WORKERS" };
 	const json_t *deployment = field_object(rollout, "deployment");
 	const json_t *lanes = field_list(rollout, "lanes");
 	struct table *t = table_new(headings, sizeof(headings) /
 	    sizeof(headings[0]));
+	struct measured measured;
 	json_t *lane;
 	size_t i;
 
+	measure(service, lanes, reader, &measured);
 	json_array_foreach(lanes, i, lane)
-		print_lane(t, service, lane);
+		print_lane(t, service, lane, &measured);
 	if (json_array_size(lanes) == 0) {
 		print_release(t, service, "stable", field_number(deployment,
 		    "from_revision"));
@@ -260,7 +317,8 @@ progress_draw_short(struct draw *d, const json_t *service)
 }
 
 void
-progress_draw(struct draw *d, const json_t *service)
+progress_draw(struct draw *d, const json_t *service,
+    struct share_reader *reader)
 {
 	const json_t *rollout = field_object(service, "rollout");
 	const json_t *deployment = field_object(rollout, "deployment");
@@ -271,7 +329,7 @@ progress_draw(struct draw *d, const json_t *service)
 	print_head(d, service, rollout);
 	draw_end(d);
 	steps_print_line(d, rollout);
-	print_lanes(d, service, rollout);
+	print_lanes(d, service, rollout, reader);
 	print_wait(d, rollout);
 	print_failing_probes(d, rollout);
 	if (fault[0] != '\0')

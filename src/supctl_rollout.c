@@ -9,6 +9,12 @@
 
 #include <string.h>
 
+/* What is known from one look to the next. */
+struct followed {
+	uint64_t deployment;            /* that was seen first; 0: none yet */
+	struct share_reader share;
+};
+
 /* Status has the service in a list; RolloutStatus is about one. */
 static const json_t *
 subject_of(const json_t *reply)
@@ -23,11 +29,12 @@ draw_status(struct view *view, struct draw *d, const json_t *reply)
 {
 	const json_t *service = subject_of(reply);
 	const json_t *last = field_object(service, "last");
+	struct followed *followed = view->context;
 
 	if (service == NULL)
 		return complain_shape("services");
 	if (field_object(service, "rollout") != NULL) {
-		progress_draw(d, service);
+		progress_draw(d, service, &followed->share);
 		return SUPCTL_DONE;
 	}
 	draw_format(d, STYLE_BOLD, "%s: ", view->service);
@@ -51,15 +58,16 @@ is_over(struct view *view, const json_t *reply, int *ret_code)
 	    "deployment");
 	const json_t *last = field_object(service, "last");
 	uint64_t id = field_number(running, "id");
+	struct followed *followed = view->context;
 
-	if (running != NULL && (view->deployment == 0 ||
-	    view->deployment == id)) {
-		view->deployment = id;
+	if (running != NULL && (followed->deployment == 0 ||
+	    followed->deployment == id)) {
+		followed->deployment = id;
 		return false;
 	}
 	*ret_code = SUPCTL_DONE;
-	if (view->deployment != 0 &&
-	    view->deployment != field_number(last, "id")) {
+	if (followed->deployment != 0 &&
+	    followed->deployment != field_number(last, "id")) {
 		complain("%s: another rollout came after the one that was "
 		    "watched, see: supctl history %s", view->service,
 		    view->service);
@@ -87,8 +95,9 @@ watch_status(const struct supctl *ctl, struct view *view)
 static int
 show_status(const struct supctl *ctl, const char *service)
 {
+	struct followed followed = { .deployment = 0 };
 	struct view view = { .service = service, .draw = draw_status,
-	    .is_over = is_over, .method = ctl->json ?
+	    .is_over = is_over, .context = &followed, .method = ctl->json ?
 	    "io.supd.RolloutStatus" : "io.supd.Status" };
 	struct reply reply;
 	struct draw d;
