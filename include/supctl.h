@@ -24,6 +24,7 @@
  *   supctl_outcome.c    what came of it, and the exit code
  *   supctl_progress.c   a rollout as it is now, in a few lines
  *   supctl_picture.c    the same on a terminal, kept up
+ *   supctl_report.c     what was observed while a rollout ran
  *   supctl_share.c      how many connections each release has, measured
  *   supctl_history.c    history, events
  *   supctl_order.c      start, stop, scale, signal, shutdown

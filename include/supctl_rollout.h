@@ -55,6 +55,11 @@ void progress_draw(struct draw *, const json_t *service,
     struct share_reader *);
 void progress_draw_short(struct draw *, const json_t *service);
 
+/* ---- supctl_report.c */
+
+/* What was observed while a deployment ran; nothing if nothing was. */
+void report_print(struct draw *, const json_t *deployment);
+
 /* ---- supctl_picture.c */
 
 struct picture;

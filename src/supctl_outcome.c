@@ -216,6 +216,8 @@ show_end(struct wait *w, const json_t *outcome)
 		print_verdict(w, outcome, &known);
 	else
 		print_unknown(w);
+	if (!w->ctl->json)
+		report_print(&w->draw, known.deployment);
 	reply_release(&known.reply);
 	return success ? SUPCTL_DONE : SUPCTL_FAILED;
 }

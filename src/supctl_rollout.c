@@ -35,6 +35,8 @@ draw_status(struct view *view, struct draw *d, const json_t *reply)
 		return complain_shape("services");
 	if (field_object(service, "rollout") != NULL) {
 		progress_draw(d, service, &followed->share);
+		report_print(d, field_object(field_object(service, "rollout"),
+		    "deployment"));
 		return SUPCTL_DONE;
 	}
 	draw_format(d, STYLE_BOLD, "%s: ", view->service);
@@ -43,6 +45,7 @@ draw_status(struct view *view, struct draw *d, const json_t *reply)
 		draw_text(d, STYLE_PLAIN, "; ");
 	steps_print_last(d, last);
 	draw_end(d);
+	report_print(d, last);
 	return SUPCTL_DONE;
 }
 

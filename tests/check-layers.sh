@@ -43,8 +43,8 @@ layers='
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy
 4 program    supctl_detail supctl_draw supctl_history supctl_options
 4 program    supctl_order supctl_outcome supctl_picture supctl_progress
-4 program    supctl_rollout supctl_share supctl_status supctl_steps
-4 program    supctl_table supctl_watch
+4 program    supctl_report supctl_rollout supctl_share supctl_status
+4 program    supctl_steps supctl_table supctl_watch
 '
 
 # Of layer 1, but not quite pure: config_file.c reads files, for that is what it
