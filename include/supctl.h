@@ -7,7 +7,7 @@
  * All text that came from outside (versions, STATUS=, names) passes through
  * draw_text() or complain(), which let no control character through.
  *
- * What only rollouts need is in supctl_rollout.h.
+ * What only rollouts need is in supctl_rollout.h, for dora in supctl_dora.h.
  *
  *   supctl.c            the table of verbs, main
  *   supctl_options.c    the table of options
@@ -27,6 +27,9 @@
  *   supctl_report.c     what was observed while a rollout ran
  *   supctl_share.c      how many connections each release has, measured
  *   supctl_history.c    history, events
+ *   supctl_dora.c       dora: what is shown
+ *   supctl_measure.c    from deployments to numbers
+ *   supctl_past.c       the ledger, page by page
  *   supctl_order.c      start, stop, scale, signal, shutdown
  *   supctl_check.c      check
  */
@@ -62,6 +65,7 @@ struct supctl {
 	const char *version;            /* of the release, or NULL */
 	const char *strategy;           /* or NULL */
 	int64_t commit_time_s;          /* 0: not said */
+	int64_t since_s;                /* 0: not said */
 	uint32_t to_revision;           /* 0: not said */
 	uint32_t limit;                 /* -n; 0: not said */
 	char **operands;
@@ -87,6 +91,7 @@ enum option_bit {
 	OPTION_FOLLOW = 1 << 13,
 	OPTION_STRATEGY = 1 << 14,
 	OPTION_TO_REVISION = 1 << 15,
+	OPTION_SINCE = 1 << 16,
 };
 
 /*
@@ -322,6 +327,7 @@ int verb_reload(const struct supctl *);
 int verb_rollout(const struct supctl *);
 int verb_undo(const struct supctl *);
 int verb_history(const struct supctl *);
+int verb_dora(const struct supctl *);
 int verb_start(const struct supctl *);
 int verb_stop(const struct supctl *);
 int verb_restart(const struct supctl *);

@@ -325,9 +325,9 @@ void
 call_print_json(const json_t *value)
 {
 	/* ASCII, so that no text in it can drive a terminal; and DEL, which
-	 * jansson leaves alone, does nothing there. */
-	char *text = draw_memory(json_dumps(value,
-	    JSON_COMPACT | JSON_ENSURE_ASCII));
+	 * jansson leaves alone, does nothing there.  0.1 is not 0.1000…01. */
+	char *text = draw_memory(json_dumps(value, JSON_COMPACT |
+	    JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6)));
 
 	draw_raw(stdout, text);
 	draw_raw(stdout, "\n");

@@ -41,8 +41,12 @@ static const struct row rows[] = {
 	{ OPTION_FOLLOW, NULL, 'f', NULL },
 	{ OPTION_STRATEGY, "strategy", 0, "S" },
 	{ OPTION_TO_REVISION, "to-revision", 0, "N" },
+	{ OPTION_SINCE, "since", 0, "D" },
 };
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
+
+/* A day is the least that `a day` can be said of. */
+enum { WINDOW_S_MIN = 86400, WINDOW_DAYS_MAX = 3650 };
 
 /* What getopt_long returns for the long form of row 0. */
 enum { FIRST_LONG = 256 };
@@ -55,6 +59,49 @@ set_commit_time(struct supctl *ctl, const char *text)
 	complain("--commit-time: \"%s\" is no time: give seconds since 1970 "
 	    "or ISO 8601, as 2024-05-01T12:00:00Z", text);
 	return SUPCTL_USAGE;
+}
+
+/* `12h`, `30d`, `4w`; 0 or -EINVAL. */
+static int
+parse_window(const char *text, int64_t *ret_window_s)
+{
+	static const struct {
+		const char *name;
+		int64_t size_s;
+	} units[] = { { "h", 3600 }, { "d", 86400 }, { "w", 7 * 86400 } };
+	const char *unit;
+	uint64_t count;
+
+	if (config_digits_parse(text, &unit, &count) < 0 ||
+	    count > WINDOW_DAYS_MAX * 24)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(unit, units[i].name) == 0) {
+			*ret_window_s = (int64_t)count * units[i].size_s;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+/* How long ago, or when. */
+static int
+set_since(struct supctl *ctl, const char *text)
+{
+	int64_t now_s = (int64_t)time(NULL), window_s, since_s;
+	int error = parse_window(text, &window_s);
+
+	if (error < 0) {
+		error = parse_time(text, &since_s);
+		window_s = error < 0 ? 0 : now_s - since_s;
+	}
+	if (error < 0 || window_s < WINDOW_S_MIN ||
+	    window_s > WINDOW_DAYS_MAX * INT64_C(86400)) {
+		complain("--since: expected a time from 1d to %dd ago, as 30d, "
+		    "4w or 2024-05-01, not \"%s\"", WINDOW_DAYS_MAX, text);
+		return SUPCTL_USAGE;
+	}
+	ctl->since_s = now_s - window_s;
+	return SUPCTL_DONE;
 }
 
 static int
@@ -163,6 +210,8 @@ set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 		return set_strategy(ctl, argument);
 	case OPTION_TO_REVISION:
 		return set_revision(ctl, argument);
+	case OPTION_SINCE:
+		return set_since(ctl, argument);
 	}
 	return SUPCTL_DONE;
 }

@@ -41,8 +41,9 @@ layers='
 3 mechanism  notify notify_parse reactor
 4 program    supd
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy
-4 program    supctl_detail supctl_draw supctl_history supctl_options
-4 program    supctl_order supctl_outcome supctl_picture supctl_progress
+4 program    supctl_detail supctl_dora supctl_draw supctl_history
+4 program    supctl_measure supctl_options supctl_order supctl_outcome
+4 program    supctl_past supctl_picture supctl_progress
 4 program    supctl_report supctl_rollout supctl_share supctl_status
 4 program    supctl_steps supctl_table supctl_watch
 '

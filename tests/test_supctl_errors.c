@@ -59,6 +59,16 @@ test_bad_usage(void **state)
 		{ { "reload", "--commit-time", "soon" }, "is no time" },
 		{ { "reload", "--commit-time", "2024-13-01" }, "is no time" },
 		{ { "reload", "--version", "" }, "1 to 64 bytes" },
+		{ { "dora", "--since", "30" }, "expected a time from 1d to "
+		    "3650d ago, as 30d, 4w or 2024-05-01, not \"30\"" },
+		{ { "dora", "--since", "23h" }, "not \"23h\"" },
+		{ { "dora", "--since", "3651d" }, "not \"3651d\"" },
+		{ { "dora", "--since", "999999999999d" }, "from 1d to" },
+		/* 30 days, in 64 bits */
+		{ { "dora", "--since", "144115188075855902d" }, "from 1d" },
+		{ { "dora", "--since", "1999-01-01" }, "from 1d to" },
+		{ { "dora", "--since", "2999-01-01" }, "from 1d to" },
+		{ { "dora", "--since", "5 days" }, "from 1d to" },
 		{ { "start", "\xff" }, "not UTF-8: \"?\"" },
 		{ { NULL }, "usage: supctl" },
 	};
