@@ -7,7 +7,8 @@
  * All text that came from outside (versions, STATUS=, names) passes through
  * draw_text() or complain(), which let no control character through.
  *
- * What only rollouts need is in supctl_rollout.h, for dora in supctl_dora.h.
+ * What only rollouts need is in supctl_rollout.h, what only dora needs in
+ * supctl_dora.h.
  *
  *   supctl.c            the table of verbs, main
  *   supctl_options.c    the table of options

@@ -45,6 +45,7 @@
 	"\"version\":\"v2.1\",\"strategy\":\"rolling\"," \
 	"\"duration_ms\":3249},\"phase\":\"climb\",\"step\":1," \
 	"\"steps\":[],\"step_count\":2,\"fault\":null," \
+	"\"waits_for\":\"a new worker\"," \
 	"\"next_revision\":0},\"last\":null}," \
 	"{\"name\":\"api\",\"state\":\"failed\"," \
 	"\"trouble\":\"cannot bind 0.0.0.0:80: Permission denied\"," \
@@ -84,7 +85,7 @@ test_status(void **state)
 	assert_has(run->output, "web: readiness is only a guess");
 	assert_has_not(run->output, "api: readiness");
 	assert_has(run->output, "web: reload of revision 4 (v2.1), climb, "
-	    "step 1 of 2, for 3.2 s");
+	    "step 1 of 2, for 3.2 s, waits for a new worker\n");
 	assert_has(run->output, "old, revision 3: 1 ready\n");
 	assert_has(run->output, "new, revision 4: 1 starting\n");
 	assert_has_not(run->output, "SLOT");
