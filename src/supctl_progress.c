@@ -244,12 +244,16 @@ print_failing_probes(struct draw *d, const json_t *rollout)
 
 	json_array_foreach(field_list(rollout, "lanes"), i, lane) {
 		uint64_t count = field_number(lane, "probe_failing");
+		char which[40] = "probe";
 
-		if (count > 0)
-			draw_line(d, STYLE_WARNING, "  %s: the last %" PRIu64
-			    " probe%s failed: %s", field_text(lane, "name"),
-			    count, count == 1 ? "" : "s", field_text(lane,
-			    "probe_text"));
+		if (count == 0)
+			continue;
+		if (count > 1)
+			snprintf(which, sizeof(which), "%" PRIu64 " probes",
+			    count);
+		draw_line(d, STYLE_WARNING, "  %s: the last %s failed: %s",
+		    field_text(lane, "name"), which, field_text(lane,
+		    "probe_text"));
 	}
 }
 

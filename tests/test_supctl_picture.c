@@ -31,7 +31,8 @@
 	"{\"name\":\"stable\",\"revision\":3,\"version\":\"v2.0\"," \
 	"\"weight_permille\":750,\"ready\":4,\"workers\":4," \
 	"\"queue_length\":0,\"label\":0,\"probes_passed\":120," \
-	"\"probes_failed\":0,\"probe_failing\":0}," \
+	"\"probes_failed\":0,\"probe_failing\":2," \
+	"\"probe_text\":\"refused\"}," \
 	"{\"name\":\"candidate\",\"revision\":4," \
 	"\"version\":\"v2.1-14-g2414721-dirty\"," \
 	"\"weight_permille\":250,\"ready\":1,\"workers\":2," \
@@ -74,7 +75,8 @@ static const char picture[] =
     "  candidate  4 (v2.1-14-g241)  25%     1/2    17     118, 2 failed  "
     "o+..  1 starting\n"
     "  waits for the rest of the hold\n"
-    "  candidate: the last 1 probe failed: status 503, ?[2Jnot 200-399\n"
+    "  stable: the last 2 probes failed: refused\n"
+    "  candidate: the last probe failed: status 503, ?[2Jnot 200-399\n"
     "  so it is\n"
     "  possible now: pause, promote, abort\n";
 
@@ -292,9 +294,9 @@ test_picture(void **state)
 	assert_has(shown, picture);
 	/* Plain events are in the picture, warnings are lines. */
 	assert_has_not(shown, "started\n" "web");
-	assert_has(shown, "\033[9A\r\033[Jweb: warning: exited\nweb  reload");
+	assert_has(shown, "\033[10A\r\033[Jweb: warning: exited\nweb  reload");
 	/* At the end only the verdict stands there. */
-	verdict = strstr(shown, "\033[9A\r\033[Jweb: revision 4");
+	verdict = strstr(shown, "\033[10A\r\033[Jweb: revision 4");
 	assert_non_null(verdict);
 	assert_has(verdict, "revision 4 is in charge");
 	assert_has_not(verdict, "step 2 of 4");
