@@ -24,6 +24,14 @@
 /* How many of the latest events are kept for `supctl events`. */
 enum { EVENTS_KEPT = 100 };
 
+/* A listener, as it is shown. */
+struct listener_view {
+	const char *name, *address;
+	bool broken;                    /* a worker shut it down */
+	uint32_t stranger_count;        /* sockets at its address that are not
+					 * ours */
+};
+
 /* The outside, as far as requests need it. */
 struct command_port {
 	void *ctx;
@@ -39,7 +47,7 @@ struct command_port {
 	int (*queue)(void *ctx, const struct shard *, uint32_t *ret_length,
 	    uint32_t *ret_limit);
 	void (*describe)(void *ctx, const struct shard *,
-	    const char **ret_name, const char **ret_address, bool *ret_broken);
+	    struct listener_view *ret_view);
 	/* What the command names on disk now: 0 and its identity, or -errno. */
 	int (*look)(void *ctx, const struct spec *,
 	    struct identity *ret_identity);

@@ -4,7 +4,8 @@
  *
  *   rollout.c         the order of a tick; how workers end
  *   rollout_verb.c    what operators, probes and analyses say
- *   rollout_cursor.c  where the rollout stands: phases, steps, its end
+ *   rollout_cursor.c  where the rollout stands: phases, steps
+ *   rollout_finish.c  when and how it has ended
  *   rollout_fleet.c   who starts, who is handed over, who goes
  *   rollout_lane.c    which lane gets how much; when one may be emptied
  */
@@ -40,6 +41,9 @@ struct action *tick_emit(struct tick *, enum action_type);
  * is for a fault: what stands still are the steps. */
 bool tick_takes_over(const struct tick *);
 
+/* Has this release a worker that takes or will take work? */
+bool tick_has_live(const struct tick *, uint32_t revision);
+
 /* Ready, and a candidate that is to take over for min_ready.  NULL is not. */
 bool tick_is_available(const struct tick *, const struct worker *);
 
@@ -63,10 +67,13 @@ void cursor_watch_progress(struct tick *);
 void cursor_check_progress(struct tick *);
 void cursor_follow_phase(struct tick *);
 void cursor_climb(struct tick *);
-void cursor_finish(struct tick *);
 /* Has the candidate passed a probe since this worker of it is ready?  True
  * where there is none. */
 bool cursor_is_probed(const struct tick *, const struct worker *);
+bool cursor_is_last(const struct tick *);
+
+/* rollout_finish.c */
+void cursor_finish(struct tick *);
 /* Do as many releases drain as may, besides the two of the rollout? */
 bool cursor_is_crowded(const struct tick *);
 

@@ -56,7 +56,8 @@ struct task_request {
 	enum task_kind kind;
 	const struct release *release;  /* whose user, directory, environment;
 					 * and whose lane is probed */
-	char *const *argv;              /* NULL: the release's own probe */
+	char *const *argv;              /* of a probe NULL: it is in */
+	const struct spec *spec;        /* the configuration by now */
 	const char *const *variables;   /* NAME=value besides; NULL ends */
 	uint64_t timeout_ms;
 };

@@ -90,20 +90,20 @@ listener_list(struct call *call, struct service *s)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; r != NULL && i < r->shard_count; i++) {
-		const char *name, *address;
+		struct listener_view view;
 		uint32_t length, limit;
-		bool broken, known;
+		bool known;
 
-		port->describe(port->ctx, r->shards[i], &name, &address,
-		    &broken);
+		port->describe(port->ctx, r->shards[i], &view);
 		known = port->queue(port->ctx, r->shards[i], &length,
 		    &limit) == 0;
 		(void)json_array_append_new(list, json_pack(
-		    "{s:s, s:o, s:o, s:o, s:b}", "name", name,
-		    "address", command_text(address),
+		    "{s:s, s:o, s:o, s:o, s:b, s:I}", "name", view.name,
+		    "address", command_text(view.address),
 		    "queue_length", known ? json_integer(length) : json_null(),
 		    "queue_limit", known ? json_integer(limit) : json_null(),
-		    "broken", (int)broken));
+		    "broken", (int)view.broken,
+		    "strangers", (json_int_t)view.stranger_count));
 	}
 	return list;
 }

@@ -139,6 +139,7 @@ run(struct engine *engine, struct service *s, const struct deployment *d,
 	request->id = ++engine->task_last;
 	request->service = s->id;
 	request->release = service_release(s, d->revision);
+	request->spec = s->spec;
 	request->variables = variables;
 	return world->run(world->ctx, request, ret_text);
 }

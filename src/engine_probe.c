@@ -121,7 +121,7 @@ probe(struct engine *engine, struct service *s, enum lane lane)
 	const char *variables[] = { name, pids, NULL };
 	struct task_request request = {
 		.id = ++engine->task_last, .service = s->id,
-		.kind = TASK_PROBE, .release = release,
+		.kind = TASK_PROBE, .release = release, .spec = s->spec,
 		.argv = s->spec->probe == PROBE_EXEC ? s->spec->probe_command :
 		    NULL,
 		.variables = variables,

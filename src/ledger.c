@@ -328,13 +328,15 @@ ledger_error(void)
 }
 
 size_t
-ledger_read(const char *service, size_t limit, char ***ret_lines)
+ledger_read(const char *service, int64_t before_s, size_t limit,
+    char ***ret_lines)
 {
 	struct search search;
 	const char *line;
 	size_t count = 0, size_bytes;
 	json_t *record;
 	char **lines;
+	bool late;
 
 	if (limit > HISTORY_LINES_MAX)
 		limit = HISTORY_LINES_MAX;
@@ -345,7 +347,11 @@ ledger_read(const char *service, size_t limit, char ***ret_lines)
 	search_begin(&search, service);
 	while (count < limit &&
 	    (record = search_next(&search, &line, &size_bytes)) != NULL) {
+		late = before_s != 0 && json_integer_value(json_object_get(
+		    record, "finished_time_s")) > before_s;
 		json_decref(record);
+		if (late)
+			continue;
 		lines[count] = strndup(line, size_bytes);
 		if (lines[count] == NULL)
 			break;

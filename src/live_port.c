@@ -4,16 +4,11 @@
  */
 #include "live.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "ctlsock.h"
-#include "fd.h"
 #include "ledger.h"
 #include "listener.h"
 #include "pin.h"
+#include "steer.h"
 
 static void
 port_send(void *ctx, uint32_t client, const char *json, size_t size_bytes)
@@ -27,25 +22,6 @@ port_close(void *ctx, uint32_t client)
 {
 	(void)ctx;
 	ctlsock_finish(client);
-}
-
-/* Resident memory: the second number of /proc/PID/statm, in pages. */
-static uint64_t
-port_memory_bytes(void *ctx, pid_t pid)
-{
-	char path[64], text[128], *end;
-	long size;
-
-	(void)ctx;
-	if (pid <= 0)
-		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
-	if (size <= 0)
-		return 0;
-	text[size] = '\0';
-	(void)strtoull(text, &end, 10);
-	return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int
@@ -64,13 +40,29 @@ port_queue(void *ctx, const struct shard *shard, uint32_t *ret_length,
 }
 
 static void
-port_describe(void *ctx, const struct shard *shard, const char **ret_name,
-    const char **ret_address, bool *ret_broken)
+port_describe(void *ctx, const struct shard *shard,
+    struct listener_view *ret_view)
+{
+	const struct listener *l = shard->listener;
+
+	(void)ctx;
+	*ret_view = (struct listener_view){
+		.name = l->spec->name,
+		.address = l->spec->address_text,
+		.broken = shard->broken,
+		.stranger_count = listener_steer_state(l).stranger_count,
+	};
+}
+
+/* That of the service's first listener; it has a label where it is TCP. */
+static int
+port_label(void *ctx, const struct release *release)
 {
 	(void)ctx;
-	*ret_name = shard->listener->spec->name;
-	*ret_address = shard->listener->spec->address_text;
-	*ret_broken = shard->broken;
+	if (release->shard_count == 0 || release->shards[0]->listener->spec->
+	    address.family == ADDRESS_UNIX)
+		return -1;
+	return (int)shard_label(release->shards[0]);
 }
 
 static int
@@ -81,10 +73,11 @@ port_look(void *ctx, const struct spec *spec, struct identity *ret_identity)
 }
 
 static size_t
-port_history(void *ctx, const char *service, size_t limit, char ***ret_lines)
+port_history(void *ctx, const char *service, int64_t before_s, size_t limit,
+    char ***ret_lines)
 {
 	(void)ctx;
-	return ledger_read(service, limit, ret_lines);
+	return ledger_read(service, before_s, limit, ret_lines);
 }
 
 static const char *
@@ -109,9 +102,9 @@ live_port_init(struct live *live)
 		.ctx = live,
 		.send = port_send,
 		.close = port_close,
-		.memory_bytes = port_memory_bytes,
 		.queue = port_queue,
 		.describe = port_describe,
+		.label = port_label,
 		.look = port_look,
 		.history = port_history,
 		.ledger_error = port_ledger_error,

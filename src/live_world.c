@@ -2,16 +2,19 @@
  * The engine's requests, carried out.  Each is a line or two over the module
  * that does it.
  */
-#include "live.h"
+#include "live_parts.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crew.h"
+#include "fd.h"
 #include "ledger.h"
-#include "listener.h"
 #include "log.h"
 #include "pin.h"
 #include "reactor.h"
@@ -62,13 +65,6 @@ world_pin(void *ctx, struct spec *spec, char *ret_text)
 	return pin_release(spec, ret_text);
 }
 
-static void
-let_listeners_go(struct release *release)
-{
-	while (release->shard_count > 0)
-		shard_unref(release->shards[--release->shard_count]);
-}
-
 static struct release *
 world_clone(void *ctx, const struct release *release, char *ret_text)
 {
@@ -83,74 +79,93 @@ world_clone(void *ctx, const struct release *release, char *ret_text)
 	return clone;
 }
 
-static void
-check_backlog(const struct shard *shard)
-{
-	const struct listener_spec *spec = shard->listener->spec;
-
-	if (shard->backlog_granted < spec->backlog)
-		log_warning("listener %s: backlog %u was asked for, the kernel "
-		    "granted %u (/proc/sys/net/core/somaxconn)", spec->name,
-		    spec->backlog, shard->backlog_granted);
-}
-
 static int
 world_bind(void *ctx, struct release *release, char *ret_text)
 {
-	const struct spec *spec = release->spec;
-	const struct listener *l;
-	struct shard *shard;
-
 	(void)ctx;
-	for (size_t i = 0; i < spec->socket_count; i++) {
-		l = listener_find(&spec->sockets[i]);
-		if (l != NULL) {
-			shard = shard_ref(l->shards[0]);
-		} else {
-			shard = listener_open(&spec->sockets[i], ret_text);
-			if (shard == NULL) {
-				let_listeners_go(release);
-				return -1;
-			}
-			check_backlog(shard);
-		}
-		release->shards[release->shard_count++] = shard;
-	}
-	return 0;
+	return live_bind(release, ret_text);
+}
+
+static int
+world_join(void *ctx, struct release *release, char *ret_text)
+{
+	(void)ctx;
+	return live_join(release, ret_text);
+}
+
+static int
+world_steer(void *ctx, const struct split *split, char *ret_text)
+{
+	(void)ctx;
+	return live_steer(split, ret_text);
+}
+
+static uint32_t
+world_queued(void *ctx, const struct release *release)
+{
+	(void)ctx;
+	return live_queued(release);
+}
+
+static uint64_t
+world_accepted(void *ctx)
+{
+	(void)ctx;
+	return live_accepted();
 }
 
 static void
-world_unbind(void *ctx, struct release *release)
+world_unbind(void *ctx, struct release *release, struct lane_end *ret_end)
 {
 	(void)ctx;
-	let_listeners_go(release);
+	live_unbind(release, ret_end);
 }
 
 static void
 world_unpin(void *ctx, struct release *release)
 {
 	(void)ctx;
-	let_listeners_go(release);
+	live_unbind(release, NULL);
 	pin_release_free(release);
 }
 
 static void
 world_adjust(void *ctx, struct release *release, const struct spec *spec)
 {
-	int error;
+	(void)ctx;
+	live_adjust(release, spec);
+}
+
+/* Resident memory: the second number of /proc/PID/statm, in pages. */
+static uint64_t
+world_memory_bytes(void *ctx, pid_t pid)
+{
+	char path[64], text[128], *end;
+	long size;
 
 	(void)ctx;
-	for (uint32_t i = 0; i < release->shard_count; i++) {
-		struct listener *l = release->shards[i]->listener;
+	if (pid <= 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
+	if (size <= 0)
+		return 0;
+	text[size] = '\0';
+	(void)strtoull(text, &end, 10);
+	return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
-		error = listener_adjust(l, &spec->sockets[i]);
-		if (error < 0)
-			log_warning("listener %s: cannot take over its new "
-			    "settings: %s; it serves on with the old ones",
-			    l->spec->name, strerror(-error));
-		else
-			check_backlog(release->shards[i]);
-	}
+static int
+world_run(void *ctx, const struct task_request *request, char *ret_text)
+{
+	return live_run(ctx, request, ret_text);
+}
+
+static void
+world_cancel(void *ctx, uint64_t id)
+{
+	(void)ctx;
+	live_cancel(id);
 }
 
 static enum start_result
@@ -267,6 +282,10 @@ live_world_init(struct live *live)
 		.pin = world_pin,
 		.clone = world_clone,
 		.bind = world_bind,
+		.join = world_join,
+		.steer = world_steer,
+		.queued = world_queued,
+		.accepted = world_accepted,
 		.unbind = world_unbind,
 		.unpin = world_unpin,
 		.adjust = world_adjust,
@@ -274,6 +293,9 @@ live_world_init(struct live *live)
 		.signal = world_signal,
 		.kill = world_kill,
 		.adopt = world_adopt,
+		.memory_bytes = world_memory_bytes,
+		.run = world_run,
+		.cancel = world_cancel,
 		.arm = world_arm,
 		.recall = world_recall,
 		.record = world_record,

@@ -97,6 +97,16 @@ tick_takes_over(const struct tick *t)
 }
 
 bool
+tick_has_live(const struct tick *t, uint32_t revision)
+{
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++)
+		if (worker_is_live(&t->fleet->workers[i]) &&
+		    t->fleet->workers[i].revision == revision)
+			return true;
+	return false;
+}
+
+bool
 tick_is_available(const struct tick *t, const struct worker *w)
 {
 	if (w == NULL || w->state != WORKER_READY)

@@ -1,12 +1,10 @@
 /*
  * Where a rollout stands: how near it is to its end, from which phase it goes
- * to which, over which steps, and when and how it has ended.
+ * to which, and over which steps.
  */
 #include "rollout_tick.h"
 
-#include <string.h>
-
-enum { WHOLE = 1000 };
+#include <stddef.h>
 
 /* How near the rollout is to its end; grows while it gets on. */
 static uint32_t
@@ -46,6 +44,7 @@ forget_step(struct rollout *r)
 {
 	r->granted_permille = 0;
 	r->reached_ms = NOT_YET_MS;
+	r->approved = r->promoted = false;
 }
 
 static bool
@@ -175,8 +174,8 @@ go_to_step(struct tick *t, uint32_t step)
 	return true;
 }
 
-static bool
-is_last(const struct tick *t)
+bool
+cursor_is_last(const struct tick *t)
 {
 	return t->rollout->step + 1 >= strategy_step_count(t->policy,
 	    &t->rollout->course);
@@ -204,7 +203,7 @@ static bool
 reach(struct tick *t, const struct step *step)
 {
 	struct rollout *r = t->rollout;
-	bool split = r->course.split, keeps = split && is_last(t) &&
+	bool split = r->course.split, keeps = split && cursor_is_last(t) &&
 	    strategy_is_beside(&r->course) && step->hold_ms > 0;
 	struct action *a;
 
@@ -269,7 +268,7 @@ may_pass(struct tick *t, const struct step *step)
 	}
 	if (!t->policy->analysis || r->approved || step->weight_permille == 0 ||
 	    r->course.strategy == STRATEGY_ROLLING || r->course.direct ||
-	    (is_last(t) && step->hold_ms == 0))
+	    (cursor_is_last(t) && step->hold_ms == 0))
 		return true;
 	return r->analysed_ms != NOT_YET_MS && r->analysed_ms >= r->reached_ms;
 }
@@ -299,16 +298,6 @@ cursor_watch_progress(struct tick *t)
 	}
 }
 
-static bool
-has_live_stable(const struct tick *t)
-{
-	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++)
-		if (worker_is_live(&t->fleet->workers[i]) &&
-		    t->fleet->workers[i].revision == t->rollout->stable)
-			return true;
-	return false;
-}
-
 /*
  * When standing still is a fault.  Where the new workers are gone before the old
  * ones could go, those are to serve again.
@@ -323,7 +312,7 @@ progress_due_ms(const struct tick *t)
 
 	if (r->phase == ROLLOUT_CLIMB)
 		return due_ms;
-	if (r->phase != ROLLOUT_RETIRE || !has_live_stable(t))
+	if (r->phase != ROLLOUT_RETIRE || !tick_has_live(t, t->rollout->stable))
 		return NEVER_MS;
 	return due_ms > left_ms ? due_ms : left_ms;
 }
@@ -395,163 +384,11 @@ cursor_climb(struct tick *t)
 			pause_at_step(t, &step);
 		if (r->phase != ROLLOUT_CLIMB || !may_pass(t, &step))
 			return;
-		if (is_last(t)) {
+		if (cursor_is_last(t)) {
 			arrive(t);
 			return;
 		}
 		if (!go_to_step(t, r->step + 1))
 			return;
 	}
-}
-
-static bool
-has_arrived(const struct tick *t)
-{
-	const struct rollout *r = t->rollout;
-
-	if (r->course.split || !is_last(t) || r->reached_ms == NOT_YET_MS)
-		return false;
-	for (uint32_t i = 0; i < t->policy->workers; i++)
-		if (!t->fleet->slots[i].handed_over ||
-		    !tick_is_available(t, t->fleet->slots[i].candidate_live))
-			return false;
-	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++)
-		if (worker_is_live(&t->fleet->workers[i]) &&
-		    t->fleet->workers[i].revision == r->stable)
-			return false;
-	return true;
-}
-
-/* Are the old workers gone?  One that drains for long is not waited for. */
-static bool
-has_left(struct tick *t)
-{
-	const struct rollout *r = t->rollout;
-	uint64_t latest_ms = r->phase_ms + t->policy->quiet_max_ms +
-	    t->policy->leave_max_ms;
-	bool any = false;
-
-	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
-		const struct worker *w = &t->fleet->workers[i];
-
-		any |= w->state != WORKER_GONE && w->revision == r->stable;
-	}
-	if (has_live_stable(t))
-		return false;
-	if (!any)
-		return true;
-	if (t->now_ms < latest_ms)
-		tick_wake_at(t, latest_ms);
-	/* else the kernel refused, so far */
-	return t->now_ms >= latest_ms && r->weight_permille == WHOLE;
-}
-
-static bool
-is_back(const struct tick *t)
-{
-	const struct rollout *r = t->rollout;
-
-	if (t->now_ms - r->progress_ms >= t->policy->progress_deadline_ms)
-		return true;    /* the rest goes as stable workers get ready */
-	for (uint32_t i = 0; r->stable != 0 && i < t->policy->workers; i++) {
-		const struct slot *slot = &t->fleet->slots[i];
-
-		if (!slot->stable.finished && (slot->stable_live == NULL ||
-		    slot->stable_live->state != WORKER_READY))
-			return false;
-	}
-	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++)
-		if (worker_is_live(&t->fleet->workers[i]) &&
-		    t->fleet->workers[i].revision == r->candidate)
-			return false;
-	return true;
-}
-
-static enum rollout_verdict
-verdict_of(const struct rollout *r)
-{
-	if (r->phase != ROLLOUT_ROLLBACK)
-		return VERDICT_COMPLETE;
-	if (r->recall == FAULT_SUPERSEDED)
-		return VERDICT_SUPERSEDED;
-	if (r->fault == FAULT_HOOK)
-		return VERDICT_ABORTED; /* nobody has seen the new release */
-	return r->fault != FAULT_NONE ? VERDICT_ROLLED_BACK : VERDICT_ABORTED;
-}
-
-static bool
-has_ended(struct tick *t)
-{
-	switch (t->rollout->phase) {
-	case ROLLOUT_CLIMB:
-		return has_arrived(t);
-	case ROLLOUT_RETIRE:
-		return has_left(t);
-	case ROLLOUT_ROLLBACK:
-		return is_back(t);
-	case ROLLOUT_IDLE:
-	case ROLLOUT_PREPARE:
-	case ROLLOUT_PAUSED:
-	case ROLLOUT_KEEP:
-	case ROLLOUT_PHASE_COUNT:
-		break;
-	}
-	return false;
-}
-
-/*
- * The lane in charge becomes the base.  What a rollback left to serve, because
- * the stable release does not get ready, keeps what it has until that does.
- */
-static void
-settle_lanes(struct tick *t, bool complete)
-{
-	struct rollout *r = t->rollout;
-	uint32_t in_charge = complete ? r->candidate : r->stable;
-
-	if (complete ? r->course.split || r->base == r->stable :
-	    r->weight_permille != 0)
-		r->base = r->candidate;
-	if (r->base != in_charge && lane_ready_count(t, r->base) == 0)
-		r->base = in_charge;
-	r->weight_permille = r->granted_permille = 0;
-	r->course = (struct course){ .split = false };
-}
-
-void
-cursor_finish(struct tick *t)
-{
-	struct rollout *r = t->rollout;
-	bool complete = r->phase != ROLLOUT_ROLLBACK;
-	struct action *a;
-
-	if (!has_ended(t))
-		return;
-	if (t->steered) {       /* first see whether that has worked */
-		tick_wake_at(t, t->now_ms);
-		return;
-	}
-	a = tick_emit(t, ACTION_FINISH);
-	if (a == NULL)
-		return;
-	a->revision = r->candidate;
-	a->verdict = verdict_of(r);
-	a->fault = r->fault != FAULT_NONE ? r->fault : r->recall;
-	a->id = r->culprit;
-	settle_lanes(t, complete);
-	a->base = r->base;
-	for (uint32_t i = 0; i < t->fleet->slot_capacity; i++) {
-		struct slot *slot = &t->fleet->slots[i];
-
-		if (complete)
-			slot->stable = slot->candidate;
-		memset(&slot->candidate, 0, sizeof(slot->candidate));
-		slot->handed_over = false;
-	}
-	if (complete)
-		r->stable = r->candidate;
-	r->candidate = 0;
-	r->phase = ROLLOUT_IDLE;
-	r->pause = PAUSE_NONE;
-	tick_wake_at(t, t->now_ms);
 }

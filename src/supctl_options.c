@@ -91,7 +91,7 @@ set_since(struct supctl *ctl, const char *text)
 	int error = parse_window(text, &window_s);
 
 	if (error < 0) {
-		error = parse_time(text, &since_s);
+		error = label_parse_time(text, &since_s);
 		window_s = error < 0 ? 0 : now_s - since_s;
 	}
 	if (error < 0 || window_s < WINDOW_S_MIN ||

@@ -62,9 +62,11 @@ aim(struct dump *dump, const json_t *listener)
 	struct address address;
 
 	/* What only the new release has says nothing about shares. */
-	if (strcmp(field_text(listener, "name"), "preview") == 0 ||
-	    config_address_parse(field_text(listener, "address"), &address,
-	    reason) < 0 || address.family == ADDRESS_UNIX)
+	const char *dot = strrchr(field_text(listener, "name"), '.');
+
+	if ((dot != NULL && strcmp(dot, ".preview") == 0) ||
+	    config_address_parse(field_text(listener, "address"), true,
+	    &address, reason) < 0)
 		return -EINVAL;
 	dump->family = address.family == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
 	dump->host_bytes = address.family == ADDRESS_IPV6 ?

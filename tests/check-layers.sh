@@ -19,7 +19,7 @@ layers='
 0 base       bounds fd log
 1 policy     policy backoff fleet strategy worker
 1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
-1 policy     rollout_verb
+1 policy     rollout_finish rollout_verb
 1 policy     label release spec spec_differs spec_strategy
 1 policy     config config_address config_build config_check
 1 policy     config_check_rollout config_collect config_error config_file
@@ -37,7 +37,8 @@ layers='
 3 mechanism  spawn spawn_child
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
 3 mechanism  ledger ledger_cursor
-3 mechanism  crew crew_adopt crew_private crew_talk live live_port live_socket live_world orphan
+3 mechanism  crew crew_adopt crew_private crew_talk orphan
+3 mechanism  live live_lane live_parts live_port live_socket live_task live_world
 3 mechanism  notify notify_parse reactor
 4 program    supd
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy

@@ -138,6 +138,16 @@ check_turn(struct check *c, const struct action *a)
 	return true;
 }
 
+static bool
+has_process(const struct check *c, uint32_t revision)
+{
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		if (c->fleet->workers[i].state != WORKER_GONE &&
+		    c->fleet->workers[i].revision == revision)
+			return true;
+	return false;
+}
+
 /* All old workers were told to stop; few are still waited for. */
 static bool
 check_left_behind(struct check *c)
@@ -209,17 +219,12 @@ check_back(struct check *c)
 		if (worker_is_live(&c->fleet->workers[i]) &&
 		    c->fleet->workers[i].revision == r->candidate)
 			return check_fails(c, "finish: back, but a candidate is live");
+	if (r->course.split && r->recall != FAULT_SUPERSEDED &&
+	    has_process(c, r->candidate) && c->now_ms < c->left->phase_ms +
+	    c->policy->quiet_max_ms + c->policy->leave_max_ms)
+		return check_fails(c, "finish: back, but what the candidates"
+		    " leave is not known yet");
 	return true;
-}
-
-static bool
-has_process(const struct check *c, uint32_t revision)
-{
-	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
-		if (c->fleet->workers[i].state != WORKER_GONE &&
-		    c->fleet->workers[i].revision == revision)
-			return true;
-	return false;
 }
 
 bool

@@ -102,7 +102,7 @@ assert_lines(const char *service, size_t limit, ...)
 	char **lines;
 	const char *wanted;
 	va_list arguments;
-	size_t count = ledger_read(service, limit, &lines), i;
+	size_t count = ledger_read(service, 0, limit, &lines), i;
 
 	va_start(arguments, limit);
 	for (i = 0; i < count; i++) {
@@ -252,7 +252,7 @@ test_too_many_wait(void **state)
 	ledger_close();                 /* a last attempt */
 	ledger_open(directory);
 	assert_null(ledger_error());
-	count = ledger_read("web", 1000, &lines);
+	count = ledger_read("web", 0, 1000, &lines);
 	assert_int_equal(count, LEDGER_PENDING_MAX);
 	assert_non_null(strstr(lines[count - 1], "\"revision\":4,"));
 	for (i = 0; i < count; i++)
@@ -345,7 +345,7 @@ test_long_lines(void **state)
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		write_long_line(sizes[i]);
 	ledger_append("{\"service\":\"a\",\"n\":2}");
-	count = ledger_read("a", 100, &lines);
+	count = ledger_read("a", 0, 100, &lines);
 	assert_int_equal(count, 8);
 	assert_string_equal(lines[0], "{\"service\":\"a\",\"n\":2}");
 	assert_int_equal(strlen(lines[1]), 49152);
@@ -371,7 +371,7 @@ test_many_lines(void **state)
 		fprintf(file, "{\"service\":\"%s\",\"n\":%u}\n",
 		    i % 3 ? "web" : "db", i);
 	fclose(file);
-	count = ledger_read("db", 5000, &lines);
+	count = ledger_read("db", 0, 5000, &lines);
 	assert_int_equal(count, HISTORY_LINES_MAX);
 	for (i = 0; i < count; i++) {
 		snprintf(wanted, sizeof(wanted), "{\"service\":\"db\","
