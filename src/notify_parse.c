@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "printable.h"
+
 #define ERRNO_MAX 4095          /* the kernel's */
 
 struct value {
@@ -44,34 +46,6 @@ value_number(const struct value *value, uint64_t max, uint64_t *ret_number)
 		return false;
 	*ret_number = number;
 	return true;
-}
-
-/*
- * The length of the character that starts at `bytes`, 0 if it is none that may
- * be shown: not the shortest form, a surrogate, past U+10FFFF, or a control.
- */
-static size_t
-printable_length(const unsigned char *bytes, size_t count)
-{
-	static const uint32_t smallest[] = { 0, 0x20, 0xa0, 0x800, 0x10000 };
-	size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xc0 ? 0 :
-	    bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : bytes[0] < 0xf8 ? 4 : 0;
-	uint32_t character;
-	size_t i;
-
-	if (length == 0 || length > count)
-		return 0;
-	character = length == 1 ? bytes[0] : bytes[0] & (0x7fU >> length);
-	for (i = 1; i < length; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
-		character = character << 6 | (bytes[i] & 0x3f);
-	}
-	if (character < smallest[length] || character == 0x7f ||
-	    character > 0x10ffff ||
-	    (character >= 0xd800 && character <= 0xdfff))
-		return 0;
-	return length;
 }
 
 static bool
@@ -111,23 +85,8 @@ take_watchdog(const struct value *value, struct notify_message *message)
 static bool
 take_status(const struct value *value, struct notify_message *message)
 {
-	size_t from = 0, to = 0, length;
-
-	while (from < value->count) {
-		length = printable_length(value->bytes + from,
-		    value->count - from);
-		if (to + (length ? length : 1) >= sizeof(message->status))
-			break;
-		if (length == 0) {
-			message->status[to++] = '?';
-			from++;
-			continue;
-		}
-		memcpy(message->status + to, value->bytes + from, length);
-		to += length;
-		from += length;
-	}
-	message->status[to] = '\0';
+	(void)printable_copy(message->status, sizeof(message->status),
+	    value->bytes, value->count, "");
 	return message->has_status = true;
 }
 

@@ -16,7 +16,7 @@ export LC_ALL=C
 # A new file needs an entry here, and a name without a file loses it.  A name
 # with a suffix is for that file alone, without one for header and source.
 layers='
-0 base       bounds fd log
+0 base       bounds fd log printable
 1 policy     policy backoff fleet strategy worker
 1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
 1 policy     rollout_finish rollout_verb
@@ -54,7 +54,7 @@ layers='
 impure='config_file config_address config_reader'
 
 # Of another layer, and pure all the same.
-pure='notify_parse'
+pure='notify_parse printable'
 
 # Made by the build; they hold text and include nothing.
 generated='io.supd.varlink.h'
