@@ -41,4 +41,12 @@ int pin_check(const struct release *);
  */
 int pin_look(const struct spec *, struct identity *ret_identity);
 
+/*
+ * Where a command without a slash is: in the PATH of an environment, or in the
+ * usual directories if it has none.  Entries of PATH that are not absolute are
+ * passed over: what they name depends on who looks.  *ret_path is the caller's
+ * to free.  0, -ENOENT or -ENOMEM.
+ */
+int pin_search(char *const *environment, const char *name, char **ret_path);
+
 #endif

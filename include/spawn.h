@@ -1,5 +1,5 @@
 /*
- * Starting a worker.
+ * Starting a worker, or a task.
  *
  * clone(2) with CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_FILES: the child
  * borrows our memory and our fd table until it has unshared the low part of
@@ -11,7 +11,8 @@
  * What the child gets: fds 0 (/dev/null), 1, 2, its listeners from 3 on, the
  * readiness fd if any, and no other; its own session and process group; default
  * dispositions, an empty mask, umask 022, the soft RLIMIT_NOFILE that supd was
- * started with; the release's working directory and credentials.
+ * started with; the release's working directory and credentials.  A task gets
+ * the same, but a pipe as 1 and 2, and one fd of its own choice as 3.
  */
 #ifndef SUPD_SPAWN_H
 #define SUPD_SPAWN_H
@@ -56,6 +57,16 @@ struct launch {
 	int ready_write_fd;             /* becomes spec->ready_fd; or -1 */
 };
 
+/* A command that is no worker; see task.h. */
+struct task_launch {
+	const struct release *release;  /* its directory and its credentials */
+	const char *path;       /* executed, once the directory was entered */
+	char *const *argv;
+	char *const *environment;
+	int output_fd;          /* becomes 1 and 2 */
+	int inherited_fd;       /* becomes 3; or -1 */
+};
+
 struct process {
 	pid_t pid;
 	int pidfd;              /* in the private region */
@@ -76,6 +87,10 @@ int spawn_init(void);
  * neither 0 nor a listener's: pin_release() saw to it.
  */
 int spawn(const struct launch *, struct process *ret_process,
+    struct spawn_failure *ret_failure);
+
+/* The same for a task. */
+int spawn_task(const struct task_launch *, struct process *ret_process,
     struct spawn_failure *ret_failure);
 
 /*

@@ -24,9 +24,6 @@
 #include "label.h"
 #include "pin_parts.h"
 
-#define PATH_DEFAULT \
-	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 static int __attribute__((format(printf, 3, 4)))
 refuse(int error, char *ret_text, const char *format, ...)
 {
@@ -76,52 +73,14 @@ status_matches(const struct stat *status, const struct identity *identity)
 	return identity_equal(&now, identity);
 }
 
-static bool
-is_program(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-	    faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-/*
- * A bare name is looked for in the workers' own PATH.  Entries that are not
- * absolute are passed over: what they name depends on who looks.
- */
-static int
-search_path(const char *path, const char *name, char **ret_path)
-{
-	char *candidate;
-	size_t length;
-
-	for (;; path += length + 1) {
-		length = strcspn(path, ":");
-		if (*path == '/') {
-			if (asprintf(&candidate, "%.*s/%s", (int)length, path,
-			    name) < 0)
-				return -ENOMEM;
-			if (is_program(candidate)) {
-				*ret_path = candidate;
-				return 0;
-			}
-			free(candidate);
-		}
-		if (path[length] == '\0')
-			return -ENOENT;
-	}
-}
-
 /* The command's path, absolute but not yet resolved.  0 or -errno. */
 static int
 locate(const struct release *release, char *const *environment, char **ret_path)
 {
 	const char *command = release->spec->argv[0];
-	const char *path = pin_environment_value(environment, "PATH");
 
 	if (strchr(command, '/') == NULL)
-		return search_path(path != NULL ? path : PATH_DEFAULT, command,
-		    ret_path);
+		return pin_search(environment, command, ret_path);
 	if (asprintf(ret_path, "%s%s%s",
 	    *command == '/' ? "" : release->directory,
 	    *command == '/' ? "" : "/", command) < 0)

@@ -1,5 +1,5 @@
 /*
- * Starting a worker: the parent's side.
+ * Starting a worker or a task: the parent's side.
  *
  * A start is prepared in static memory, since there is only ever one: the
  * argument vector, the worker's own variables and the child's stack.  Nothing
@@ -13,7 +13,7 @@
  * that supd has are noted once and reset by the child, while all signals are
  * blocked; a start costs two system calls more for it.
  *
- * CLONE_VFORK means that supd stands still until the worker has executed: for
+ * CLONE_VFORK means that supd stands still until the child has executed: for
  * about as long as the kernel takes to read the executable's first page.
  */
 #include "spawn.h"
@@ -156,31 +156,52 @@ above(int fd, unsigned lowest)
 	return fd >= 0 && (unsigned)fd >= lowest ? (unsigned)fd + 1 : lowest;
 }
 
+/* What is the same for a worker and a task; the rest is set to `none`. */
 static void
-prepare_files(const struct launch *launch)
+prepare_for(const struct release *release)
+{
+	struct spawn_child *child = &start.child;
+
+	child->credentials = &release->credentials;
+	child->files_limit = base.files_limit;
+	child->handled = base.handled;
+	child->null_fd = base.null_fd;
+	child->directory_fd = release->directory_fd;
+	child->executable_fd = child->output_fd = -1;
+	child->ready_write_fd = child->ready_target = -1;
+	child->passed_count = 0;
+	child->path = NULL;
+	child->listen_pid = child->watchdog_pid = child->pidfd_id = NULL;
+	child->pidfd = -1;
+	child->failure.stage = SPAWN_NONE;
+	child->failure.error = 0;
+}
+
+static void
+pass(int fd)
+{
+	struct spawn_child *child = &start.child;
+
+	assert(child->passed_count < LISTENERS_MAX);
+	child->passed_fds[child->passed_count++] = fd;
+}
+
+/* Once all fds are known: up to where the table is copied. */
+static void
+measure_files(void)
 {
 	struct spawn_child *child = &start.child;
 	unsigned i, from = FD_PRIVATE;
 
-	child->null_fd = base.null_fd;
-	child->executable_fd = launch->release->executable_fd;
-	child->directory_fd = launch->release->directory_fd;
-	child->ready_write_fd = launch->ready_write_fd;
-	child->ready_target = -1;
-	if (launch->ready_write_fd >= 0)
-		child->ready_target = (int)launch->release->spec->ready_fd;
-	assert(launch->listener_count <= LISTENERS_MAX);
-	child->listener_count = launch->listener_count;
-	for (i = 0; i < launch->listener_count; i++) {
-		child->listener_fds[i] = launch->listener_fds[i];
-		from = above(launch->listener_fds[i], from);
-	}
+	for (i = 0; i < child->passed_count; i++)
+		from = above(child->passed_fds[i], from);
 	from = above(child->null_fd, from);
 	from = above(child->executable_fd, from);
 	from = above(child->directory_fd, from);
+	from = above(child->output_fd, from);
 	child->unshare_from = above(child->ready_write_fd, from);
 	child->free_from = (int)above(child->ready_target,
-	    3 + launch->listener_count);
+	    3 + child->passed_count);
 }
 
 static void
@@ -188,20 +209,37 @@ prepare(const struct launch *launch)
 {
 	const struct release *release = launch->release;
 	struct spawn_child *child = &start.child;
+	unsigned i;
 
-	child->credentials = &release->credentials;
-	child->files_limit = base.files_limit;
-	child->handled = base.handled;
-	child->script = release->script ? release->path : NULL;
-	child->argv = start.argv;
-	child->environment = start.environment;
-	child->listen_pid = child->watchdog_pid = child->pidfd_id = NULL;
-	child->pidfd = -1;
-	child->failure.stage = SPAWN_NONE;
-	child->failure.error = 0;
-	prepare_files(launch);
+	prepare_for(release);
+	if (release->script)
+		child->path = release->path;
+	child->executable_fd = release->executable_fd;
+	child->ready_write_fd = launch->ready_write_fd;
+	if (launch->ready_write_fd >= 0)
+		child->ready_target = (int)release->spec->ready_fd;
+	for (i = 0; i < launch->listener_count; i++)
+		pass(launch->listener_fds[i]);
+	measure_files();
 	prepare_arguments(release);
 	prepare_environment(launch);
+	child->argv = start.argv;
+	child->environment = start.environment;
+}
+
+static void
+prepare_task(const struct task_launch *launch)
+{
+	struct spawn_child *child = &start.child;
+
+	prepare_for(launch->release);
+	child->path = launch->path;
+	child->argv = launch->argv;
+	child->environment = launch->environment;
+	child->output_fd = launch->output_fd;
+	if (launch->inherited_fd >= 0)
+		pass(launch->inherited_fd);
+	measure_files();
 }
 
 /* Returns the pid or -errno.  When it returns the child has executed or is
@@ -311,15 +349,13 @@ spawn_init(void)
 	return 0;
 }
 
-int
-spawn(const struct launch *launch, struct process *ret_process,
-    struct spawn_failure *ret_failure)
+/* Runs what was prepared. */
+static int
+run(struct process *ret_process, struct spawn_failure *ret_failure)
 {
 	struct spawn_child *child = &start.child;
-	pid_t pid;
+	pid_t pid = clone_child();
 
-	prepare(launch);
-	pid = clone_child();
 	if (pid < 0) {
 		ret_failure->stage = SPAWN_CLONE;
 		ret_failure->error = -pid;
@@ -334,6 +370,22 @@ spawn(const struct launch *launch, struct process *ret_process,
 	ret_process->pid = pid;
 	ret_process->pidfd = fd_to_private(child->pidfd);
 	return 0;
+}
+
+int
+spawn(const struct launch *launch, struct process *ret_process,
+    struct spawn_failure *ret_failure)
+{
+	prepare(launch);
+	return run(ret_process, ret_failure);
+}
+
+int
+spawn_task(const struct task_launch *launch, struct process *ret_process,
+    struct spawn_failure *ret_failure)
+{
+	prepare_task(launch);
+	return run(ret_process, ret_failure);
 }
 
 /* At whatever stage: exec and setuid run out of memory and processes too. */

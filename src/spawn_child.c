@@ -80,8 +80,10 @@ write_numbers(struct spawn_child *child)
 static bool
 is_target(int fd, const struct spawn_child *child)
 {
+	if (fd == STDOUT_FILENO || fd == STDERR_FILENO)
+		return child->output_fd >= 0;
 	return fd == STDIN_FILENO || fd == child->ready_target ||
-	    (fd >= 3 && fd < 3 + (int)child->listener_count);
+	    (fd >= 3 && fd < 3 + (int)child->passed_count);
 }
 
 /*
@@ -102,15 +104,27 @@ move_all_aside(struct spawn_child *child)
 {
 	unsigned i;
 
-	for (i = 0; i < child->listener_count; i++) {
-		if (move_aside(&child->listener_fds[i], child) < 0)
+	for (i = 0; i < child->passed_count; i++) {
+		if (move_aside(&child->passed_fds[i], child) < 0)
 			return -1;
 	}
 	if (move_aside(&child->null_fd, child) < 0 ||
+	    move_aside(&child->output_fd, child) < 0 ||
 	    move_aside(&child->ready_write_fd, child) < 0 ||
 	    move_aside(&child->executable_fd, child) < 0)
 		return -1;
 	return move_aside(&child->directory_fd, child);
+}
+
+static int
+place_standard(const struct spawn_child *child)
+{
+	if (dup2(child->null_fd, STDIN_FILENO) < 0)
+		return -1;
+	if (child->output_fd < 0)
+		return 0;
+	return dup2(child->output_fd, STDOUT_FILENO) < 0 ? -1 :
+	    dup2(child->output_fd, STDERR_FILENO);
 }
 
 /* Until the first call has returned the table is supd's own. */
@@ -120,14 +134,13 @@ arrange_files(struct spawn_child *child)
 	unsigned i;
 
 	if (close_range(child->unshare_from, ~0U, CLOSE_RANGE_UNSHARE) < 0 ||
-	    move_all_aside(child) < 0 ||
-	    dup2(child->null_fd, STDIN_FILENO) < 0)
+	    move_all_aside(child) < 0 || place_standard(child) < 0)
 		return -1;
-	for (i = 0; i < child->listener_count; i++) {
-		if (dup2(child->listener_fds[i], 3 + (int)i) < 0)
+	for (i = 0; i < child->passed_count; i++) {
+		if (dup2(child->passed_fds[i], 3 + (int)i) < 0)
 			return -1;
 	}
-	if (close_range(3 + child->listener_count, ~0U,
+	if (close_range(3 + child->passed_count, ~0U,
 	    CLOSE_RANGE_CLOEXEC) < 0)
 		return -1;
 	if (child->ready_write_fd < 0)
@@ -192,8 +205,8 @@ execute(struct spawn_child *child)
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return -1;
-	if (child->script != NULL)
-		return execve(child->script, child->argv, child->environment);
+	if (child->path != NULL)
+		return execve(child->path, child->argv, child->environment);
 	return execveat(child->executable_fd, "", child->argv,
 	    child->environment, AT_EMPTY_PATH);
 }

@@ -17,9 +17,11 @@ enum { SPAWN_NUMBER_BYTES = 21 };
 
 struct spawn_child {
 	/* File descriptors, by where they are now. */
-	int null_fd, executable_fd, directory_fd;
-	int listener_fds[LISTENERS_MAX];
-	unsigned listener_count;
+	int null_fd, directory_fd;
+	int executable_fd;              /* or -1 */
+	int output_fd;                  /* becomes 1 and 2; or -1 */
+	int passed_fds[LISTENERS_MAX];  /* become 3 and so on */
+	unsigned passed_count;
 	int ready_write_fd;             /* or -1 */
 	int ready_target;               /* its number in the worker */
 	unsigned unshare_from;          /* none of the above is there or above */
@@ -29,8 +31,8 @@ struct spawn_child {
 	struct rlimit files_limit;
 	sigset_t handled;               /* signals that supd has handlers for */
 
-	const char *script;             /* executed by its path; NULL: by fd */
-	char **argv, **environment;
+	const char *path;               /* executed; NULL: executable_fd is */
+	char *const *argv, *const *environment;
 
 	/* Numbers that only the child knows, written into its variables. */
 	char *listen_pid, *watchdog_pid;        /* or NULL */

@@ -34,6 +34,7 @@ layers='
 3 mechanism  listener listener_address listener_path listener_private
 3 mechanism  listener_queue listener_watch
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
+3 mechanism  pin_search
 3 mechanism  spawn spawn_child
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
 3 mechanism  ledger ledger_cursor
