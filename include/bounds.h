@@ -19,6 +19,7 @@ enum {
 	STEPS_MAX = 32,                 /* of a canary */
 	SHARDS_MAX = 2 + DRAINING_RELEASES_MAX, /* of one listener */
 	TASKS_MAX = 256,                /* probes, analyses, hooks at once */
+	TASK_VARIABLES_MAX = 32,        /* of its own, beside its release's */
 	TASK_OUTPUT_BYTES_MAX = 4096,   /* of it that is kept: the first */
 	TASK_TEXT_BYTES_MAX = 128,      /* what a probe has seen, as kept */
 	HOOK_OUTPUT_BYTES_MAX = 512,    /* of that in the report of a rollout */

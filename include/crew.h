@@ -45,7 +45,8 @@ int crew_adopt(struct member *, pid_t pid);
 /*
  * SIGCHLD came: reaps strangers, which are processes that our workers left to
  * us (we are their subreaper, or PID 1), and kills those whose worker is gone.
- * Call after the watches of the turn have run.
+ * A worker or a task that has ended is reported as such.  Call after the
+ * watches of the turn have run.
  */
 void crew_sweep(void);
 

@@ -18,11 +18,11 @@
 int orphan_init(const char *notify_dir);
 
 /*
- * Kills each child of ours that no member is, and whose worker is gone.
- * `is_member` and `has_socket` say so; the number killed is returned.  A group
+ * Kills each child of ours that nobody knows, and whose worker is gone.
+ * `is_known` and `has_socket` say so; the number killed is returned.  A group
  * that was killed just now (0: none) is left to die without a word.
  */
-unsigned orphan_kill(bool (*is_member)(pid_t pid),
+unsigned orphan_kill(bool (*is_known)(pid_t pid),
     bool (*has_socket)(const char *name), pid_t killed_group);
 
 #endif

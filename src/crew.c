@@ -27,6 +27,7 @@
 #include "orphan.h"
 #include "pin.h"
 #include "reactor.h"
+#include "task.h"
 
 enum {
 	BUCKET_COUNT = 1024,            /* of members by pid; a power of two */
@@ -104,9 +105,9 @@ crew_has_socket(const char *name)
 }
 
 static bool
-is_member(pid_t pid)
+is_known(pid_t pid)
 {
-	return crew_find(pid) != NULL;
+	return crew_find(pid) != NULL || task_has(pid);
 }
 
 /* Closes everything but the pidfd's process, which must be gone. */
@@ -179,7 +180,7 @@ member_ended(struct member *m)
 	event.exit = take_status(m);
 	crew_leave(m);
 	free_member(m);
-	(void)orphan_kill(is_member, crew_has_socket, killed_group);
+	(void)orphan_kill(is_known, crew_has_socket, killed_group);
 	report(report_ctx, &event);
 }
 
@@ -208,13 +209,15 @@ crew_sweep(void)
 			member_ended(m);
 			continue;
 		}
+		if (task_sweep(info.si_pid))
+			continue;
 		if (waitid(P_PID, (id_t)info.si_pid, &info,
 		    WEXITED | WNOHANG) < 0)
 			break;
 		any = true;
 	}
 	if (any)        /* one that ended may have left others to us */
-		(void)orphan_kill(is_member, crew_has_socket, 0);
+		(void)orphan_kill(is_known, crew_has_socket, 0);
 }
 
 /*

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "task.h"
 
 /* The parent of a process, as /proc/PID/stat has it; 0: unknown. */
 static pid_t
@@ -44,7 +45,7 @@ may_follow(const struct member *m, pid_t pid)
 	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (pid <= 1 || stat(path, &st) < 0 || st.st_uid != m->uid)
 		return false;
-	if (crew_find(pid) != NULL)
+	if (crew_find(pid) != NULL || task_has(pid))
 		return false;
 	return getsid(pid) == m->group || parent_of(pid) == getpid();
 }

@@ -91,7 +91,7 @@ kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name),
 }
 
 unsigned
-orphan_kill(bool (*is_member)(pid_t pid), bool (*has_socket)(const char *name),
+orphan_kill(bool (*is_known)(pid_t pid), bool (*has_socket)(const char *name),
     pid_t killed_group)
 {
 	static char list[CHILDREN_BYTES];
@@ -111,7 +111,7 @@ orphan_kill(bool (*is_member)(pid_t pid), bool (*has_socket)(const char *name),
 		if (end == p || pid <= 0 || *end != ' ')
 			return count;
 		p = end;
-		if (!is_member((pid_t)pid))
+		if (!is_known((pid_t)pid))
 			count += kill_if_orphan((pid_t)pid, has_socket,
 			    killed_group);
 	}

@@ -36,6 +36,7 @@ layers='
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
 3 mechanism  pin_search
 3 mechanism  spawn spawn_child
+3 mechanism  task task_command task_parts
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
 3 mechanism  ledger ledger_cursor
 3 mechanism  crew crew_adopt crew_private crew_talk orphan
