@@ -35,6 +35,7 @@ layers='
 3 mechanism  listener_queue listener_watch
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
 3 mechanism  pin_search
+3 mechanism  probe
 3 mechanism  spawn spawn_child
 3 mechanism  task task_command task_parts
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
