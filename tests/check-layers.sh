@@ -3,7 +3,8 @@
 #
 #   - every module of src and include has a layer in the table below;
 #   - includes of our own headers point downward or sideways, never up;
-#   - <ev.h> is included by src/reactor.c and nothing else;
+#   - <ev.h> is included by src/reactor.c and nothing else, <curl/curl.h> by
+#     src/supprobe_http.c;
 #   - pure modules include nothing that does I/O or reads a clock, and call
 #     nothing of the kind from the headers that they may include;
 #   - every header has its guard and compiles alone, and a module's own header
@@ -50,6 +51,7 @@ layers='
 4 program    supctl_past supctl_picture supctl_progress
 4 program    supctl_report supctl_rollout supctl_share supctl_status
 4 program    supctl_steps supctl_table supctl_watch
+4 program    supprobe supprobe_http supprobe_tcp
 '
 
 # Of layer 1, but not quite pure: config_file.c reads files, for that is what it
@@ -166,6 +168,10 @@ check_includes() {      # FILE
 	}
 	/^[ \t]*#[ \t]*include[ \t]*<ev(\+\+)?\.h>/ && file != "src/reactor.c" {
 		print file ":" FNR ": only src/reactor.c may include <ev.h>"
+	}
+	/^[ \t]*#[ \t]*include[ \t]*<curl\// && file != "src/supprobe_http.c" {
+		print file ":" FNR ": only src/supprobe_http.c may include " \
+		    "<curl/curl.h>"
 	}' "$1" || echo "$1: this check is broken"
 }
 

@@ -147,6 +147,9 @@ copy_tree
 append src/worker.c '#include <ev.h>'
 refuses "layers: <ev.h> outside the reactor" "only src/reactor.c" layers
 copy_tree
+append src/supd.c '#include <curl/curl.h>'
+refuses "layers: <curl/curl.h> outside supprobe" "only src/supprobe_http.c" layers
+copy_tree
 append src/worker.c '#include <unistd.h>'
 refuses "layers: a system header in a pure module" "includes <unistd.h>" layers
 copy_tree
@@ -210,6 +213,7 @@ document() {
 	plant </dev/null
 	echo 'Text.' | page supd 8
 	echo 'Text.' | page supd-worker 7
+	echo 'Text.' | page supprobe 8
 	printf '.Bl -tag -width x\n.It Cm reload Op Fl -plan\nText.\n.El\n' |
 	    page supctl 1
 	printf '.Ss Services\n.Bl -tag -width x\n.It Cm workers\nDefault: 1.\n.El\n' |

@@ -4,17 +4,21 @@
  */
 #include "task_fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "pin.h"
+#include "probe.h"
 
 enum { OTHER_ID = 54321 };        /* a user that nobody is */
 
@@ -266,6 +270,49 @@ test_pinned_directory(void **state)
 	assert_string_equal(outcome.end.output, "old\n");
 }
 
+/* All together: supprobe as a task, with the source port that was reserved for
+ * it, which we have closed by then. */
+static void
+test_probe(void **state)
+{
+	struct listener_spec listener = { .address = { .family = ADDRESS_IPV4,
+	    .host = "127.0.0.1" } };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t bytes = sizeof(address);
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	char connect[32], program[512];
+	char *argv[] = { program, (char []){ "tcp" },
+	    (char []){ "--connect" }, connect, (char []){ "--fd" },
+	    (char []){ "3" }, NULL };
+	struct task_order order = task_order_sh("");
+	struct outcome outcome;
+	uint16_t port;
+
+	(void)state;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(server, (struct sockaddr *)&address, bytes), 0);
+	assert_int_equal(listen(server, 8), 0);
+	assert_int_equal(getsockname(server, (struct sockaddr *)&address,
+	    &bytes), 0);
+	snprintf(connect, sizeof(connect), "127.0.0.1:%u",
+	    ntohs(address.sin_port));
+	snprintf(program, sizeof(program), "%s",
+	    fixture_program("../supprobe"));
+	order.argv = argv;
+	order.inherited_fd = probe_reserve(&listener, &port);
+	assert_true(order.inherited_fd >= 0);
+	task_begin(&order, &outcome);
+	close(order.inherited_fd);
+	task_run_until(1);
+	assert_exit(&outcome.end, false, 0);
+	assert_says(&outcome.end, "connected in ");
+	fd = accept(server, (struct sockaddr *)&address, &bytes);
+	assert_true(fd >= 0);
+	assert_int_equal(ntohs(address.sin_port), port);
+	close(fd);
+	close(server);
+}
+
 static void
 test_printable(void **state)
 {
@@ -311,6 +358,7 @@ main(void)
 		TASK_TEST(test_search),
 		TASK_TEST(test_refused),
 		TASK_TEST(test_pinned_directory),
+		TASK_TEST(test_probe),
 		TASK_TEST(test_printable),
 		TASK_TEST(test_cut),
 	};
