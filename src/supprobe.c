@@ -74,7 +74,7 @@ take_address(struct supprobe *probe, const char *text)
 	char wrong[REASON_BYTES_MAX];
 	struct address address;
 
-	if (config_address_parse(text, &address, wrong) < 0)
+	if (config_address_parse(text, false, &address, wrong) < 0)
 		refuse("--connect %s", wrong);
 	probe->target = probe_target(&address);
 }
