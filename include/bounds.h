@@ -18,6 +18,7 @@ enum {
 	ACTIONS_PER_TURN_MAX = 256,
 	STEPS_MAX = 32,                 /* of a canary */
 	SHARDS_MAX = 2 + DRAINING_RELEASES_MAX, /* of one listener */
+	PROBE_PORTS_MAX = 4,            /* of one listener, steered at once */
 	TASKS_MAX = 256,                /* probes, analyses, hooks at once */
 	TASK_VARIABLES_MAX = 32,        /* of its own, beside its release's */
 	TASK_OUTPUT_BYTES_MAX = 4096,   /* of it that is kept: the first */
