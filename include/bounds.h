@@ -18,6 +18,7 @@ enum {
 	ACTIONS_PER_TURN_MAX = 256,
 	STEPS_MAX = 32,                 /* of a canary */
 	SHARDS_MAX = 2 + DRAINING_RELEASES_MAX, /* of one listener */
+	GROUP_MEMBERS_MAX = 64,         /* at one address, with strangers */
 	PROBE_PORTS_MAX = 4,            /* of one listener, steered at once */
 	TASKS_MAX = 256,                /* probes, analyses, hooks at once */
 	TASK_VARIABLES_MAX = 32,        /* of its own, beside its release's */

@@ -1,0 +1,40 @@
+/*
+ * Who has which number among the sockets that listen on one address: a mirror
+ * of the kernel's rules, which does not tell.
+ *
+ * A socket that begins to listen gets the next number.  When one stops (closed
+ * or shut down), the one with the last number takes its place.  One that was
+ * shut down and listens again is as one that comes for the first time.  The
+ * numbers are what a steering program returns, see bpf.h.  Pure.
+ */
+#ifndef SUPD_GROUP_H
+#define SUPD_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bounds.h"
+
+/* Sockets are known by their inodes. */
+struct group {
+	uint64_t members[GROUP_MEMBERS_MAX];
+	uint32_t count;
+};
+
+/* Both do nothing if it is one already, or is none.  Joining one that is full
+ * is a mistake. */
+void group_join(struct group *, uint64_t inode);
+void group_leave(struct group *, uint64_t inode);
+
+/* The number, or -1. */
+int group_index(const struct group *, uint64_t inode);
+
+/*
+ * Brings the mirror up to what the kernel says who is there, in no particular
+ * order; at most GROUP_MEMBERS_MAX.  Returns false if the numbers now depend on
+ * the order of things that happened unseen: more than one has left, or one has
+ * left and another has come.
+ */
+bool group_follow(struct group *, const uint64_t *inodes, uint32_t count);
+
+#endif

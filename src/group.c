@@ -1,0 +1,67 @@
+/*
+ * The mirror.  As in the kernel (net/core/sock_reuseport.c) it is an array in
+ * which the last member fills a hole.
+ */
+#include "group.h"
+
+#include <assert.h>
+
+void
+group_join(struct group *group, uint64_t inode)
+{
+	if (group_index(group, inode) >= 0)
+		return;
+	assert(group->count < GROUP_MEMBERS_MAX);
+	group->members[group->count++] = inode;
+}
+
+void
+group_leave(struct group *group, uint64_t inode)
+{
+	int index = group_index(group, inode);
+
+	if (index >= 0)
+		group->members[index] = group->members[--group->count];
+}
+
+int
+group_index(const struct group *group, uint64_t inode)
+{
+	for (uint32_t i = 0; i < group->count; i++) {
+		if (group->members[i] == inode)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool
+is_among(const uint64_t *inodes, uint32_t count, uint64_t inode)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (inodes[i] == inode)
+			return true;
+	}
+	return false;
+}
+
+bool
+group_follow(struct group *group, const uint64_t *inodes, uint32_t count)
+{
+	uint32_t left_count = 0, before, i = 0;
+
+	assert(count <= GROUP_MEMBERS_MAX);
+	while (i < group->count) {
+		if (is_among(inodes, count, group->members[i])) {
+			i++;
+			continue;
+		}
+		group_leave(group, group->members[i]);
+		left_count++;
+	}
+	before = group->count;
+	for (i = 0; i < count; i++)
+		group_join(group, inodes[i]);
+	/* Strangers that came together may be mixed up among themselves. */
+	return group->count <= 1 || left_count == 0 ||
+	    (left_count == 1 && group->count == before);
+}
