@@ -16,25 +16,24 @@
 #include "bounds.h"
 
 /* Sockets are known by their inodes. */
-struct group {
+struct socket_group {
 	uint64_t members[GROUP_MEMBERS_MAX];
 	uint32_t count;
 };
 
 /* Both do nothing if it is one already, or is none.  Joining one that is full
  * is a mistake. */
-void group_join(struct group *, uint64_t inode);
-void group_leave(struct group *, uint64_t inode);
+void group_join(struct socket_group *, uint64_t inode);
+void group_leave(struct socket_group *, uint64_t inode);
 
 /* The number, or -1. */
-int group_index(const struct group *, uint64_t inode);
+int group_index(const struct socket_group *, uint64_t inode);
 
 /*
  * Brings the mirror up to what the kernel says who is there, in no particular
  * order; at most GROUP_MEMBERS_MAX.  Returns false if the numbers now depend on
- * the order of things that happened unseen: more than one has left, or one has
- * left and another has come.
+ * the order of things that happened unseen: more than one has come or left.
  */
-bool group_follow(struct group *, const uint64_t *inodes, uint32_t count);
+bool group_follow(struct socket_group *, const uint64_t *inodes, uint32_t count);
 
 #endif

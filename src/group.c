@@ -7,7 +7,7 @@
 #include <assert.h>
 
 void
-group_join(struct group *group, uint64_t inode)
+group_join(struct socket_group *group, uint64_t inode)
 {
 	if (group_index(group, inode) >= 0)
 		return;
@@ -16,7 +16,7 @@ group_join(struct group *group, uint64_t inode)
 }
 
 void
-group_leave(struct group *group, uint64_t inode)
+group_leave(struct socket_group *group, uint64_t inode)
 {
 	int index = group_index(group, inode);
 
@@ -25,7 +25,7 @@ group_leave(struct group *group, uint64_t inode)
 }
 
 int
-group_index(const struct group *group, uint64_t inode)
+group_index(const struct socket_group *group, uint64_t inode)
 {
 	for (uint32_t i = 0; i < group->count; i++) {
 		if (group->members[i] == inode)
@@ -45,9 +45,10 @@ is_among(const uint64_t *inodes, uint32_t count, uint64_t inode)
 }
 
 bool
-group_follow(struct group *group, const uint64_t *inodes, uint32_t count)
+group_follow(struct socket_group *group, const uint64_t *inodes,
+    uint32_t count)
 {
-	uint32_t left_count = 0, before, i = 0;
+	uint32_t changes = 0, i = 0;
 
 	assert(count <= GROUP_MEMBERS_MAX);
 	while (i < group->count) {
@@ -56,12 +57,11 @@ group_follow(struct group *group, const uint64_t *inodes, uint32_t count)
 			continue;
 		}
 		group_leave(group, group->members[i]);
-		left_count++;
+		changes++;
 	}
-	before = group->count;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		changes += group_index(group, inodes[i]) < 0;
 		group_join(group, inodes[i]);
-	/* Strangers that came together may be mixed up among themselves. */
-	return group->count <= 1 || left_count == 0 ||
-	    (left_count == 1 && group->count == before);
+	}
+	return group->count <= 1 || changes <= 1;
 }
