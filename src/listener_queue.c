@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fd.h"
+#include "diag.h"
 
 static int
 tcp_queue(int fd, struct shard_queue *ret_queue)
@@ -37,37 +37,11 @@ tcp_queue(int fd, struct shard_queue *ret_queue)
 }
 
 static int
-ask(int netlink_fd, uint32_t inode)
-{
-	struct {
-		struct nlmsghdr header;
-		struct unix_diag_req request;
-	} message = {
-		.header = {
-			.nlmsg_len = sizeof(message),
-			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			.nlmsg_flags = NLM_F_REQUEST,
-		},
-		.request = {
-			.sdiag_family = AF_UNIX,
-			.udiag_ino = inode,
-			.udiag_show = UDIAG_SHOW_RQLEN,
-			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
-		},
-	};
-	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-	if (sendto(netlink_fd, &message, sizeof(message), 0,
-	    (const struct sockaddr *)&kernel, sizeof(kernel)) < 0)
-		return -errno;
-	return 0;
-}
-
-static int
-find_queue(const struct nlmsghdr *header, struct shard_queue *ret_queue)
+read_lengths(const struct nlmsghdr *header, void *ctx)
 {
 	const struct unix_diag_msg *answer = NLMSG_DATA(header);
 	const struct rtattr *attribute = (const struct rtattr *)(answer + 1);
+	struct shard_queue *ret_queue = ctx;
 	struct unix_diag_rqlen lengths;
 	int left = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*answer));
 
@@ -85,43 +59,29 @@ find_queue(const struct nlmsghdr *header, struct shard_queue *ret_queue)
 }
 
 static int
-read_answer(int netlink_fd, struct shard_queue *ret_queue)
-{
-	union {
-		struct nlmsghdr header;
-		char bytes[1024];
-	} buffer;
-	const struct nlmsgerr *error = NLMSG_DATA(&buffer.header);
-	ssize_t count;
-
-	count = recv(netlink_fd, &buffer, sizeof(buffer), MSG_DONTWAIT);
-	if (count < 0)
-		return -errno;
-	if (!NLMSG_OK(&buffer.header, (size_t)count))
-		return -EOPNOTSUPP;
-	if (buffer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY)
-		return find_queue(&buffer.header, ret_queue);
-	/* ENOENT: the kernel has no unix_diag; our socket does exist. */
-	if (buffer.header.nlmsg_type == NLMSG_ERROR &&
-	    buffer.header.nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) &&
-	    error->error < 0 && error->error != -ENOENT)
-		return error->error;
-	return -EOPNOTSUPP;
-}
-
-static int
 unix_queue(uint64_t inode, struct shard_queue *ret_queue)
 {
-	int netlink_fd, result;
+	const struct {
+		struct nlmsghdr header;
+		struct unix_diag_req request;
+	} message = {
+		.header = {
+			.nlmsg_len = sizeof(message),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST,
+		},
+		.request = {
+			.sdiag_family = AF_UNIX,
+			.udiag_ino = (uint32_t)inode,
+			.udiag_show = UDIAG_SHOW_RQLEN,
+			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
+		},
+	};
+	int result = diag_ask(&message.header, read_lengths, ret_queue);
 
-	netlink_fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
-	    NETLINK_SOCK_DIAG);
-	if (netlink_fd < 0)
-		return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
-	result = ask(netlink_fd, (uint32_t)inode);
-	if (result == 0)
-		result = read_answer(netlink_fd, ret_queue);
-	fd_close(netlink_fd);
+	/* ENOENT: the kernel has no unix_diag; our socket does exist. */
+	if (result == -EPROTONOSUPPORT || result == -ENOENT)
+		return -EOPNOTSUPP;
 	return result;
 }
 
