@@ -20,12 +20,16 @@
 #include "bounds.h"
 #include "spec.h"
 
+struct inet_diag_sockopt;
+struct lanes;
+
 struct listener {
 	struct listener_spec *spec;     /* its own copy */
 	dev_t path_device;              /* of a unix socket's path: it is only */
 	ino_t path_inode;               /* removed while it is still ours */
 	struct shard *shards[SHARDS_MAX];       /* at least one, oldest first */
 	uint32_t shard_count;
+	struct lanes *lanes;            /* see steer.h; of TCP only, else NULL */
 	struct listener *next;          /* of all that are open */
 };
 
@@ -34,11 +38,19 @@ struct shard {
 	struct listener *listener;
 	int fd;                         /* in the source region */
 	uint64_t inode;                 /* what the kernel calls the socket */
+	uint32_t label;                 /* see shard_label() */
 	uint32_t backlog_granted;       /* what the kernel made of `backlog` */
 	bool broken;                    /* was shut down; cannot be used again */
 	bool sampled;                   /* had traffic: its queue is looked at */
 	uint32_t queue_growth_count;    /* samples in a row that grew */
 	uint32_t queue_last;
+};
+
+/* How a shard ended. */
+struct shard_end {
+	bool closed;            /* it was ours for the last time */
+	uint32_t queued;        /* connections that waited in it till then: */
+	bool migrates;          /* they were handed over; else they are lost */
 };
 
 struct shard_queue {
@@ -76,6 +88,15 @@ struct listener *listener_first(void);
  */
 int listener_adjust(struct listener *, const struct listener_spec *);
 
+/*
+ * Opens a further shard at the address of a TCP listener: a lane of its own,
+ * which gets no connections until listener_steer() says so.  Returns it with a
+ * reference, or NULL and a sentence in ret_text (REASON_BYTES_MAX).  There are
+ * at most SHARDS_MAX sockets at an address, and none can join one that came
+ * without SO_REUSEPORT or whose steering cannot be attached.
+ */
+struct shard *listener_join(struct listener *, char *ret_text);
+
 struct shard *shard_ref(struct shard *);
 
 /* The last reference closes it; with the last shard the listener goes, and a
@@ -83,8 +104,19 @@ struct shard *shard_ref(struct shard *);
 void shard_unref(struct shard *);
 
 /*
+ * The same, and tells what was in the queue.  Where other shards are at the
+ * address, the weight of this one goes to them first, and the socket is dead
+ * for everybody from now on, workers too.  Connections that wait in it, and
+ * handshakes on their way, go to the others by the kernel's choice if
+ * listener_migrates(), else they are reset.  All fields are 0 while others
+ * have a reference, or the same socket under another name.
+ */
+void shard_close(struct shard *, struct shard_end *ret_end);
+
+/*
  * Replaces the socket of a broken shard by a new one at the same address, in
- * place: fd and inode change.  0 or -errno, and it is as broken as before.
+ * place: fd and inode change, weight and label stay.  0 or -errno, and it is as
+ * broken as before.
  */
 int shard_renew(struct shard *);
 
@@ -101,6 +133,17 @@ int shard_queue(const struct shard *, struct shard_queue *ret_queue);
  * connection is let in), else 0.
  */
 uint32_t shard_restore_backlog(struct shard *);
+
+/*
+ * A number below LABELS_MAX that no other shard at the address has.  Every
+ * connection carries it, for anyone to see: that of the shard that took its
+ * handshake, also if it waited in the queue of one that was closed and was
+ * handed over.  label_read() reads it from what sock_diag(7) shows with the
+ * attribute INET_DIAG_SOCKOPT.
+ */
+#define LABELS_MAX 8
+uint32_t shard_label(const struct shard *);
+uint32_t label_read(const struct inet_diag_sockopt *);
 
 /*
  * An fd that becomes readable when an open shard may be broken, or when a

@@ -1,8 +1,11 @@
 /*
- * What the files of the listener module share: the socket of an address
- * (listener_address.c), the path of a unix socket (listener_path.c) and the
- * place among the watched ones (listener_watch.c).  The life of a listener is
- * in listener.c, which is the only caller.  Others use listener.h.
+ * What the files of the listener module share: the list and the configuration
+ * (listener.c), the life of a shard (listener_shard.c), the socket of an
+ * address (listener_address.c), the path of a unix socket (listener_path.c),
+ * the place among the watched ones (listener_watch.c), the label that a shard's
+ * connections carry (listener_label.c), who else is at an address
+ * (listener_group.c), and the lanes (steer.c).  Others use listener.h and
+ * steer.h.
  */
 #ifndef SUPD_LISTENER_PRIVATE_H
 #define SUPD_LISTENER_PRIVATE_H
@@ -11,7 +14,25 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "group.h"
 #include "listener.h"
+#include "steer.h"
+
+/* Of one address, whatever its names. */
+struct lanes {
+	unsigned reference_count;       /* one of each listener */
+	struct socket_group group;             /* who is there, and their numbers */
+	struct steering steering;       /* what is wanted */
+	struct steer_state state;       /* what was found */
+	uint32_t label_last;
+};
+
+/* Who listens at our very address, as the kernel says. */
+struct group_look {
+	uint64_t inodes[GROUP_MEMBERS_MAX];
+	uid_t uids[GROUP_MEMBERS_MAX];
+	uint32_t count;
+};
 
 /* Which file a unix socket's path has to be for it to be ours. */
 struct path_node {
@@ -26,6 +47,43 @@ void listener_say(char *ret_text, const struct listener_spec *,
 /* 0, or -EINVAL if the host is no numeric address. */
 int listener_address_resolve(const struct address *,
     struct sockaddr_storage *ret_sockaddr, socklen_t *ret_bytes);
+
+/*
+ * A shard of another listener whose socket serves this address already, or
+ * NULL: with this label, or any, in which case the one in charge comes first.
+ */
+#define LABEL_ANY UINT32_MAX
+struct shard *listener_twin(const struct listener *, uint32_t label);
+
+/* True if an open listener of ours may be in the way of bind(). */
+bool listener_overlaps_ours(const struct listener_spec *);
+
+/* Its last shard is about to go: takes it out of the list, and removes a unix
+ * path. */
+void listener_leave(struct listener *);
+void listener_free(struct listener *);          /* NULL is fine */
+
+/* The path of a unix socket that was not or is no longer needed, unless it is
+ * another's of ours. */
+void listener_drop_path(const struct listener *, const struct path_node *);
+
+/* Mode and owner of the path: from what the listener has to what is wanted.  0
+ * or -errno. */
+int listener_apply(const struct listener *, const struct listener_spec *);
+
+/*
+ * A shard of the listener, listening and watched, in its list but not yet in
+ * the lanes: with the twin's socket, or one of its own if that is NULL.  NULL
+ * and a sentence in ret_text.
+ */
+struct shard *shard_new(struct listener *, const struct shard *twin,
+    uint32_t label, char *ret_text);
+
+/* O_NONBLOCK and backlog, likewise. */
+int shard_apply(const struct shard *, const struct listener_spec *);
+
+/* What the kernel granted, or the wish where it does not tell. */
+uint32_t shard_read_backlog(const struct shard *);
 
 /* The same socket would serve both. */
 bool listener_address_same(const struct listener_spec *,
@@ -56,6 +114,45 @@ int listener_path_set(const struct listener_spec *, const struct path_node *);
 
 /* Unlinks the path if it is still this node. */
 void listener_path_remove(const char *path, const struct path_node *);
+
+/* Sets a label on a socket that does not listen yet.  0 or -errno. */
+int label_set(int fd, uint32_t label);
+
+/* 0 or -errno; -E2BIG if there are so many that ours might not find room. */
+int listener_look(const struct listener_spec *, struct group_look *ret_look);
+
+/*
+ * Lanes: NULL without memory.  All shards of one address are visited by
+ * lanes_first() and lanes_next(), which return NULL at the end.
+ */
+struct lanes *lanes_new(void);
+struct lanes *lanes_ref(struct lanes *);
+void lanes_unref(struct lanes *);               /* NULL is fine */
+struct shard *lanes_first(const struct lanes *);
+struct shard *lanes_next(const struct shard *);
+
+/* A shard that has the same socket under another name, or NULL. */
+struct shard *lanes_same_socket(const struct shard *);
+
+/* A label that is free at this address. */
+uint32_t lanes_pick_label(struct lanes *);
+
+/*
+ * Looks who is there and attaches what is wanted, as `state` says then.  To be
+ * called when a socket of ours began to listen or was shut down, and before one
+ * does; the first one there is gets everything, until somebody says otherwise.
+ */
+void lanes_refresh(struct lanes *);
+
+/* The same when one was closed that is no longer in any listener's list. */
+void lanes_left(struct lanes *, uint64_t inode);
+
+/* The shard is about to be closed, and not in its listener's list any more: the
+ * steering is changed as listener_steer() says, and attached. */
+void lanes_forget(struct lanes *, const struct shard *);
+
+/* Switches on what listener_migrates() reads, once. */
+void lanes_try_to_migrate(void);
 
 /* Watches `fd`, which is to become the shard's.  0 or -errno. */
 int listener_watch_add(struct shard *, int fd);

@@ -1,29 +1,19 @@
 /*
- * The listeners that are open, and their shards, from the first user to the
- * last.
+ * The listeners that are open, from the first user to the last.
  *
- * Owns the list of them, their sockets and their copies of the configuration;
- * how an address becomes a socket is in listener_address.c and
- * listener_path.c.  Two listeners with one address (the second is opened while
- * a release with the old name still runs) are one socket with two fds: nothing
- * that waits in its queue depends on which of them is closed first.
- *
- * A socket that was shut down is replaced and not revived.  For TCP the latter
- * could be done, with another listen(); but workers that saw their accept()
- * fail would not know, and for unix sockets it cannot be done at all.
+ * Owns the list of them and their copies of the configuration; their sockets
+ * are in listener_shard.c.  Two listeners with one address (the second is
+ * opened while a release with the old name still runs) begin with one socket
+ * that has two fds: nothing that waits in its queue depends on which of them is
+ * closed first.  They share their lanes.
  */
 #include "listener.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "fd.h"
 #include "listener_private.h"
 
 static struct listener *listeners;
@@ -62,10 +52,30 @@ owners_equal(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* A shard of another listener whose socket serves this address already. */
-static const struct shard *
-find_twin(const struct listener *listener)
+/* Whose lanes a listener at this address shares, or NULL. */
+static struct lanes *
+find_lanes(const struct listener_spec *spec)
 {
+	const struct listener *l;
+
+	for (l = listeners; l != NULL; l = l->next) {
+		if (listener_address_same(l->spec, spec))
+			return l->lanes;
+	}
+	return NULL;
+}
+
+static const struct shard *
+shard_in_charge(const struct listener *listener)
+{
+	return listener->lanes != NULL ?
+	    listener_steering(listener)->stable : listener->shards[0];
+}
+
+struct shard *
+listener_twin(const struct listener *listener, uint32_t label)
+{
+	struct shard *found = NULL, *s;
 	const struct listener *l;
 
 	for (l = listeners; l != NULL; l = l->next) {
@@ -73,15 +83,21 @@ find_twin(const struct listener *listener)
 		    !listener_address_same(l->spec, listener->spec))
 			continue;
 		for (uint32_t i = 0; i < l->shard_count; i++) {
-			if (!l->shards[i]->broken)
-				return l->shards[i];
+			s = l->shards[i];
+			if (s->broken || (label != LABEL_ANY &&
+			    s->label != label))
+				continue;
+			if (s == shard_in_charge(l))
+				return s;
+			if (found == NULL)
+				found = s;
 		}
 	}
-	return NULL;
+	return found;
 }
 
-static bool
-overlaps_ours(const struct listener_spec *spec)
+bool
+listener_overlaps_ours(const struct listener_spec *spec)
 {
 	const struct listener *l;
 
@@ -92,16 +108,9 @@ overlaps_ours(const struct listener_spec *spec)
 	return false;
 }
 
-static struct path_node
-node_of(const struct listener *listener)
-{
-	return (struct path_node){ listener->path_device,
-	    listener->path_inode };
-}
-
-/* Removes the path, but not under another of ours. */
-static void
-drop_path(const struct listener *listener, const struct path_node *node)
+void
+listener_drop_path(const struct listener *listener,
+    const struct path_node *node)
 {
 	const struct listener *l;
 
@@ -116,30 +125,11 @@ drop_path(const struct listener *listener, const struct path_node *node)
 	listener_path_remove(listener->spec->address.path, node);
 }
 
-static int
-set_nonblocking(int fd, bool nonblocking)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0)
-		return -errno;
-	flags = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-	return fcntl(fd, F_SETFL, flags) == 0 ? 0 : -errno;
-}
-
-static int
-set_backlog(int fd, const struct listener_spec *spec)
-{
-	int backlog = spec->backlog > INT_MAX ? INT_MAX : (int)spec->backlog;
-
-	return listen(fd, backlog) == 0 ? 0 : -errno;
-}
-
-static int
-apply_to_path(const struct listener *l, const struct listener_spec *to)
+int
+listener_apply(const struct listener *l, const struct listener_spec *to)
 {
 	const struct listener_spec *from = l->spec;
-	struct path_node node = node_of(l);
+	struct path_node node = { l->path_device, l->path_inode };
 
 	if (to->address.family != ADDRESS_UNIX || (from->mode == to->mode &&
 	    owners_equal(from->owner, to->owner)))
@@ -147,131 +137,70 @@ apply_to_path(const struct listener *l, const struct listener_spec *to)
 	return listener_path_set(to, &node);
 }
 
-static int
-apply_to_shard(const struct shard *shard, const struct listener_spec *to)
-{
-	const struct listener_spec *from = shard->listener->spec;
-	int result;
-
-	if (from->nonblocking != to->nonblocking) {
-		result = set_nonblocking(shard->fd, to->nonblocking);
-		if (result != 0)
-			return result;
-	}
-	/* Not to revive one that is to be replaced. */
-	if (shard->broken || from->backlog == to->backlog)
-		return 0;
-	return set_backlog(shard->fd, to);
-}
-
-/* The twin's socket once more, as this listener wants it. */
-static int
-share(const struct shard *twin, const struct listener_spec *spec,
-    char *ret_text)
-{
-	int fd, result;
-
-	fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, FD_SOURCE);
-	result = fd < 0 ? -errno : apply_to_path(twin->listener, spec);
-	if (result == 0)
-		result = apply_to_shard(twin, spec);
-	if (result == 0)
-		return fd;
-	fd_close(fd);
-	listener_say(ret_text, spec, "cannot share the socket of listener "
-	    "'%s': %s", twin->listener->spec->name, strerror(-result));
-	return result;
-}
-
-/* What the kernel granted, or the wish where it does not tell. */
-static uint32_t
-read_backlog(const struct shard *shard)
-{
-	struct shard_queue queue;
-
-	if (shard_queue(shard, &queue) != 0)
-		return shard->listener->spec->backlog;
-	return queue.limit;
-}
-
-/*
- * Gives the shard a socket that listens and is watched.  The fd that it had
- * before is left to the caller.
- */
-static int
-acquire(struct shard *shard, char *ret_text)
-{
-	struct listener *listener = shard->listener;
-	const struct listener_spec *spec = listener->spec;
-	const struct shard *twin = find_twin(listener);
-	struct path_node node = { 0, 0 };
-	struct stat status;
-	int fd, result;
-
-	if (twin != NULL) {
-		node = node_of(twin->listener);
-		fd = share(twin, spec, ret_text);
-	} else if (spec->address.family == ADDRESS_UNIX) {
-		fd = listener_path_bind(spec, &node, ret_text);
-	} else {
-		fd = listener_address_bind(spec, overlaps_ours(spec), ret_text);
-	}
-	if (fd < 0)
-		return fd;
-	fd = fd_to_source(fd);
-	result = fstat(fd, &status) == 0 ? set_backlog(fd, spec) : -errno;
-	if (result == 0)
-		result = listener_watch_add(shard, fd);
-	if (result != 0) {
-		listener_say(ret_text, spec, "cannot listen: %s",
-		    strerror(-result));
-		drop_path(listener, &node);
-		fd_close(fd);
-		return result;
-	}
-	shard->fd = fd;
-	shard->inode = status.st_ino;
-	listener->path_device = node.device;
-	listener->path_inode = node.inode;
-	shard->backlog_granted = read_backlog(shard);
-	shard->broken = false;
-	return 0;
-}
-
-static void
+void
 listener_free(struct listener *listener)
 {
 	if (listener == NULL)
 		return;
+	lanes_unref(listener->lanes);
 	spec_free(listener->spec);
 	free(listener);
+}
+
+static struct listener *
+listener_new(const struct listener_spec *spec)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	struct lanes *lanes = find_lanes(spec);
+
+	if (listener == NULL)
+		return NULL;
+	listener->spec = spec_copy(spec);
+	if (spec->address.family != ADDRESS_UNIX)
+		listener->lanes = lanes != NULL ? lanes_ref(lanes) :
+		    lanes_new();
+	if (listener->spec != NULL && (listener->lanes != NULL ||
+	    spec->address.family == ADDRESS_UNIX))
+		return listener;
+	listener_free(listener);
+	return NULL;
+}
+
+/* The lane in charge, also if it is broken now, or the first. */
+static uint32_t
+label_for_first(const struct listener *listener)
+{
+	if (listener->lanes == NULL)
+		return 0;
+	if (listener_steering(listener)->stable != NULL)
+		return listener_steering(listener)->stable->label;
+	return lanes_pick_label(listener->lanes);
 }
 
 struct shard *
 listener_open(const struct listener_spec *spec, char *ret_text)
 {
-	struct listener *listener = calloc(1, sizeof(*listener));
-	struct shard *shard = calloc(1, sizeof(*shard));
+	struct listener *listener;
+	const struct shard *twin;
+	struct shard *shard;
 
 	assert(spec->address_text != NULL);
-	if (listener != NULL)
-		listener->spec = spec_copy(spec);
-	if (listener == NULL || shard == NULL || listener->spec == NULL) {
+	listener = listener_new(spec);
+	if (listener == NULL) {
 		listener_say(ret_text, spec, "%s", strerror(ENOMEM));
-		listener_free(listener);
-		free(shard);
 		return NULL;
 	}
-	*shard = (struct shard){ .reference_count = 1, .listener = listener,
-	    .fd = -1 };
-	if (acquire(shard, ret_text) != 0) {
+	twin = listener_twin(listener, LABEL_ANY);
+	shard = shard_new(listener, twin, twin != NULL ? twin->label :
+	    label_for_first(listener), ret_text);
+	if (shard == NULL) {
 		listener_free(listener);
-		free(shard);
 		return NULL;
 	}
-	listener->shards[listener->shard_count++] = shard;
 	listener->next = listeners;
 	listeners = listener;
+	if (listener->lanes != NULL)
+		lanes_refresh(listener->lanes);
 	return shard;
 }
 
@@ -305,9 +234,9 @@ listener_adjust(struct listener *listener, const struct listener_spec *spec)
 	copy = spec_copy(spec);
 	if (copy == NULL)
 		return -ENOMEM;
-	result = apply_to_path(listener, copy);
+	result = listener_apply(listener, copy);
 	for (i = 0; result == 0 && i < listener->shard_count; i++)
-		result = apply_to_shard(listener->shards[i], copy);
+		result = shard_apply(listener->shards[i], copy);
 	if (result != 0) {
 		spec_free(copy);
 		return result;
@@ -317,86 +246,20 @@ listener_adjust(struct listener *listener, const struct listener_spec *spec)
 	for (i = 0; i < listener->shard_count; i++) {
 		if (!listener->shards[i]->broken)
 			listener->shards[i]->backlog_granted =
-			    read_backlog(listener->shards[i]);
+			    shard_read_backlog(listener->shards[i]);
 	}
 	return 0;
 }
 
-struct shard *
-shard_ref(struct shard *shard)
+void
+listener_leave(struct listener *listener)
 {
-	assert(shard->reference_count > 0);
-	shard->reference_count++;
-	return shard;
-}
-
-/* Its last shard is about to go. */
-static void
-leave(struct listener *listener)
-{
+	struct path_node node = { listener->path_device,
+	    listener->path_inode };
 	struct listener **at = &listeners;
-	struct path_node node = node_of(listener);
 
 	while (*at != listener)
 		at = &(*at)->next;
 	*at = listener->next;
-	drop_path(listener, &node);
-}
-
-void
-shard_unref(struct shard *shard)
-{
-	struct listener *listener;
-	uint32_t i = 0;
-
-	if (shard == NULL)
-		return;
-	assert(shard->reference_count > 0);
-	if (--shard->reference_count > 0)
-		return;
-	listener = shard->listener;
-	while (listener->shards[i] != shard)
-		i++;
-	listener->shard_count--;
-	memmove(&listener->shards[i], &listener->shards[i + 1],
-	    (listener->shard_count - i) * sizeof(listener->shards[0]));
-	listener_watch_remove(shard);
-	if (listener->shard_count == 0)
-		leave(listener);
-	fd_close(shard->fd);
-	if (listener->shard_count == 0)
-		listener_free(listener);
-	free(shard);
-}
-
-int
-shard_renew(struct shard *shard)
-{
-	char text[REASON_BYTES_MAX];
-	const int off = 0;
-	int old = shard->fd, result;
-
-	assert(shard->broken);
-	result = acquire(shard, text);
-	if (result != 0)
-		return result;
-	/* Else a worker's listen() could revive the old TCP socket, and it
-	 * would take a share of the new one's connections. */
-	(void)setsockopt(old, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
-	fd_close(old);
-	return 0;
-}
-
-uint32_t
-shard_restore_backlog(struct shard *shard)
-{
-	struct shard_queue queue;
-
-	if (shard->broken || shard_queue(shard, &queue) != 0 ||
-	    queue.limit >= shard->backlog_granted ||
-	    set_backlog(shard->fd, shard->listener->spec) != 0)
-		return 0;
-	/* net.core.somaxconn may be lower by now: not to try for ever. */
-	shard->backlog_granted = read_backlog(shard);
-	return queue.limit > 0 ? queue.limit : 1;
+	listener_drop_path(listener, &node);
 }

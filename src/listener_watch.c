@@ -74,6 +74,16 @@ take_error(const struct shard *shard)
 	(void)getsockopt(shard->fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
 }
 
+/* The kernel has taken it out of its group; others have other numbers now. */
+static void
+note_broken(struct shard *shard)
+{
+	listener_watch_remove(shard);
+	shard->broken = true;
+	if (shard->listener->lanes != NULL)
+		lanes_refresh(shard->listener->lanes);
+}
+
 static void
 note(struct shard *shard, uint32_t events)
 {
@@ -81,8 +91,7 @@ note(struct shard *shard, uint32_t events)
 		take_error(shard);
 	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) &&
 	    is_dead(shard, events)) {
-		listener_watch_remove(shard);
-		shard->broken = true;
+		note_broken(shard);
 	} else if (events & EPOLLIN) {
 		shard->queue_growth_count = 0;
 		shard->queue_last = 0;

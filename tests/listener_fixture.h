@@ -168,6 +168,28 @@ assert_serves(const struct shard *shard)
 	close(client);
 }
 
+/* Binds as a careless program of the same user would, and says so. */
+static inline int
+occupy(const struct listener_spec *spec)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t bytes;
+	const int on = 1;
+	int fd;
+
+	assert_int_equal(listener_address_resolve(&spec->address, &sockaddr,
+	    &bytes), 0);
+	fd = socket(sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	if (sockaddr.ss_family != AF_UNIX) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	}
+	assert_int_equal(bind(fd, (struct sockaddr *)&sockaddr, bytes), 0);
+	assert_int_equal(listen(fd, BACKLOG), 0);
+	return fd;
+}
+
 static inline int
 count_fds(void)
 {

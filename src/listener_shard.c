@@ -1,0 +1,365 @@
+/*
+ * Shards: the kernel sockets of a listener.
+ *
+ * Owns them and their fds; how an address becomes a socket is in
+ * listener_address.c and listener_path.c, who gets the connections in steer.c.
+ *
+ * A socket that was shut down is replaced and not revived.  For TCP the latter
+ * could be done, with another listen(); but workers that saw their accept()
+ * fail would not know, and for unix sockets it cannot be done at all.
+ */
+#include "listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "fd.h"
+#include "listener_private.h"
+
+static int
+set_nonblocking(int fd, bool nonblocking)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	flags = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	return fcntl(fd, F_SETFL, flags) == 0 ? 0 : -errno;
+}
+
+static int
+set_backlog(int fd, const struct listener_spec *spec)
+{
+	int backlog = spec->backlog > INT_MAX ? INT_MAX : (int)spec->backlog;
+
+	return listen(fd, backlog) == 0 ? 0 : -errno;
+}
+
+int
+shard_apply(const struct shard *shard, const struct listener_spec *to)
+{
+	const struct listener_spec *from = shard->listener->spec;
+	int result;
+
+	if (from->nonblocking != to->nonblocking) {
+		result = set_nonblocking(shard->fd, to->nonblocking);
+		if (result != 0)
+			return result;
+	}
+	/* Not to revive one that is to be replaced. */
+	if (shard->broken || from->backlog == to->backlog)
+		return 0;
+	return set_backlog(shard->fd, to);
+}
+
+uint32_t
+shard_read_backlog(const struct shard *shard)
+{
+	struct shard_queue queue;
+
+	if (shard_queue(shard, &queue) != 0)
+		return shard->listener->spec->backlog;
+	return queue.limit;
+}
+
+/* The twin's socket once more, as this listener wants it. */
+static int
+share(const struct shard *twin, const struct listener_spec *spec,
+    char *ret_text)
+{
+	int fd, result;
+
+	fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, FD_SOURCE);
+	result = fd < 0 ? -errno : listener_apply(twin->listener, spec);
+	if (result == 0)
+		result = shard_apply(twin, spec);
+	if (result == 0)
+		return fd;
+	fd_close(fd);
+	listener_say(ret_text, spec, "cannot share the socket of listener "
+	    "'%s': %s", twin->listener->spec->name, strerror(-result));
+	return result;
+}
+
+static int
+bind_new(const struct listener_spec *spec, struct path_node *ret_node,
+    char *ret_text)
+{
+	if (spec->address.family == ADDRESS_UNIX)
+		return listener_path_bind(spec, ret_node, ret_text);
+	return listener_address_bind(spec, listener_overlaps_ours(spec),
+	    ret_text);
+}
+
+/* From here on it is in the group: numbers have to be right by then. */
+static int
+start_to_listen(struct shard *shard, int fd, struct stat *ret_status)
+{
+	const struct listener_spec *spec = shard->listener->spec;
+	int result = 0;
+
+	if (fstat(fd, ret_status) != 0)
+		return -errno;
+	if (spec->address.family != ADDRESS_UNIX)
+		result = label_set(fd, shard->label);
+	if (result == 0)
+		result = set_backlog(fd, spec);
+	if (result == 0)
+		result = listener_watch_add(shard, fd);
+	return result;
+}
+
+/*
+ * Gives the shard a socket that listens and is watched.  The fd that it had
+ * before is left to the caller.
+ */
+static int
+acquire(struct shard *shard, const struct shard *twin, char *ret_text)
+{
+	struct listener *listener = shard->listener;
+	struct path_node node = { 0, 0 };
+	struct stat status;
+	int fd, result;
+
+	if (twin != NULL) {
+		node = (struct path_node){ twin->listener->path_device,
+		    twin->listener->path_inode };
+		fd = share(twin, listener->spec, ret_text);
+	} else {
+		fd = bind_new(listener->spec, &node, ret_text);
+	}
+	if (fd < 0)
+		return fd;
+	fd = fd_to_source(fd);
+	result = start_to_listen(shard, fd, &status);
+	if (result != 0) {
+		listener_say(ret_text, listener->spec, "cannot listen: %s",
+		    strerror(-result));
+		listener_drop_path(listener, &node);
+		fd_close(fd);
+		return result;
+	}
+	shard->fd = fd;
+	shard->inode = status.st_ino;
+	listener->path_device = node.device;
+	listener->path_inode = node.inode;
+	shard->backlog_granted = shard_read_backlog(shard);
+	shard->broken = false;
+	return 0;
+}
+
+struct shard *
+shard_new(struct listener *listener, const struct shard *twin, uint32_t label,
+    char *ret_text)
+{
+	struct shard *shard = calloc(1, sizeof(*shard));
+
+	assert(listener->shard_count < SHARDS_MAX);
+	if (shard == NULL) {
+		listener_say(ret_text, listener->spec, "%s", strerror(ENOMEM));
+		return NULL;
+	}
+	*shard = (struct shard){ .reference_count = 1, .listener = listener,
+	    .fd = -1, .label = label };
+	if (acquire(shard, twin, ret_text) != 0) {
+		free(shard);
+		return NULL;
+	}
+	listener->shards[listener->shard_count++] = shard;
+	return shard;
+}
+
+/* Of the address, not of the name. */
+static uint32_t
+count_lanes(const struct lanes *lanes)
+{
+	uint32_t labels = 0, count = 0;
+
+	for (struct shard *s = lanes_first(lanes); s != NULL;
+	    s = lanes_next(s)) {
+		count += !(labels >> s->label & 1);
+		labels |= UINT32_C(1) << s->label;
+	}
+	return count;
+}
+
+/* Whoever joins the group now gets nothing until he is told to. */
+static bool
+prepare_to_join(struct listener *listener, char *ret_text)
+{
+	struct lanes *lanes = listener->lanes;
+
+	if (lanes == NULL) {
+		listener_say(ret_text, listener->spec, "a unix socket has one "
+		    "shard, and cannot be divided");
+		return false;
+	}
+	if (count_lanes(lanes) == SHARDS_MAX) {
+		listener_say(ret_text, listener->spec, "there are %d shards "
+		    "(SHARDS_MAX) at this address already", SHARDS_MAX);
+		return false;
+	}
+	lanes_try_to_migrate();
+	lanes_refresh(lanes);
+	if (lanes->state.attach_error == 0)
+		return true;
+	listener_say(ret_text, listener->spec, "cannot attach a program that "
+	    "divides connections: %s", strerror(-lanes->state.attach_error));
+	return false;
+}
+
+struct shard *
+listener_join(struct listener *listener, char *ret_text)
+{
+	struct shard *shard;
+
+	if (!prepare_to_join(listener, ret_text))
+		return NULL;
+	shard = shard_new(listener, NULL, lanes_pick_label(listener->lanes),
+	    ret_text);
+	if (shard == NULL)
+		return NULL;
+	lanes_refresh(listener->lanes);
+	return shard;
+}
+
+struct shard *
+shard_ref(struct shard *shard)
+{
+	assert(shard->reference_count > 0);
+	shard->reference_count++;
+	return shard;
+}
+
+static void
+take_from_list(struct listener *listener, const struct shard *shard)
+{
+	uint32_t i = 0;
+
+	while (listener->shards[i] != shard)
+		i++;
+	listener->shard_count--;
+	memmove(&listener->shards[i], &listener->shards[i + 1],
+	    (listener->shard_count - i) * sizeof(listener->shards[0]));
+}
+
+/* So that a worker's listen() cannot revive it, to take a share of the others'
+ * connections. */
+static void
+disown(int fd)
+{
+	const int off = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
+}
+
+static uint32_t
+count_waiting(const struct shard *shard)
+{
+	struct shard_queue queue;
+
+	if (shard->broken || shard_queue(shard, &queue) != 0)
+		return 0;
+	return queue.length;
+}
+
+/* Others are left: what waits goes to them, and they go on. */
+static void
+close_lane(struct shard *shard, struct shard_end *ret_end)
+{
+	struct lanes *lanes = shard->listener->lanes;
+
+	ret_end->queued = count_waiting(shard);
+	ret_end->migrates = listener_migrates();
+	disown(shard->fd);
+	/* Someone else may have it, and would keep it in the group. */
+	(void)shutdown(shard->fd, SHUT_RD);
+	fd_clear(&shard->fd);
+	lanes_left(lanes, shard->inode);
+}
+
+static void
+close_for_good(struct shard *shard, struct shard_end *ret_end)
+{
+	struct lanes *lanes = shard->listener->lanes;
+
+	take_from_list(shard->listener, shard);
+	listener_watch_remove(shard);
+	if (lanes != NULL)
+		lanes_forget(lanes, shard);
+	if (lanes != NULL && lanes_same_socket(shard) != NULL)
+		return;
+	ret_end->closed = true;
+	if (lanes != NULL && lanes_first(lanes) != NULL)
+		close_lane(shard, ret_end);
+	else
+		ret_end->queued = count_waiting(shard);
+}
+
+void
+shard_close(struct shard *shard, struct shard_end *ret_end)
+{
+	struct listener *listener;
+
+	*ret_end = (struct shard_end){ 0 };
+	if (shard == NULL)
+		return;
+	assert(shard->reference_count > 0);
+	if (--shard->reference_count > 0)
+		return;
+	listener = shard->listener;
+	close_for_good(shard, ret_end);
+	if (listener->shard_count == 0)
+		listener_leave(listener);
+	fd_close(shard->fd);
+	if (listener->shard_count == 0)
+		listener_free(listener);
+	free(shard);
+}
+
+void
+shard_unref(struct shard *shard)
+{
+	struct shard_end end;
+
+	shard_close(shard, &end);
+}
+
+int
+shard_renew(struct shard *shard)
+{
+	struct lanes *lanes = shard->listener->lanes;
+	char text[REASON_BYTES_MAX];
+	int old = shard->fd, result;
+
+	assert(shard->broken);
+	result = acquire(shard, listener_twin(shard->listener, shard->label),
+	    text);
+	if (result != 0)
+		return result;
+	disown(old);
+	fd_close(old);
+	if (lanes != NULL)
+		lanes_refresh(lanes);
+	return 0;
+}
+
+uint32_t
+shard_restore_backlog(struct shard *shard)
+{
+	struct shard_queue queue;
+
+	if (shard->broken || shard_queue(shard, &queue) != 0 ||
+	    queue.limit >= shard->backlog_granted ||
+	    set_backlog(shard->fd, shard->listener->spec) != 0)
+		return 0;
+	/* net.core.somaxconn may be lower by now: not to try for ever. */
+	shard->backlog_granted = shard_read_backlog(shard);
+	return queue.limit > 0 ? queue.limit : 1;
+}
