@@ -28,6 +28,10 @@ void engine_new_deployment(struct engine *, struct service *,
     const struct release *, enum deployment_kind, enum strategy,
     struct deployment *ret);
 
+/* How a rollout of this release would go: with lanes where they are possible. */
+struct course engine_course(struct service *, const struct release *,
+    enum deployment_kind, enum strategy);
+
 /* A deployment ended: into the ledger, and remembered as the last one. */
 void engine_record(struct engine *, struct service *, struct deployment *,
     enum rollout_verdict);

@@ -96,6 +96,7 @@ const char *task_kind_name(enum task_kind);
 /* How a command that was run for a rollout has ended. */
 struct hook {
 	const char *name;               /* of the key; static */
+	bool failed;
 	uint64_t duration_ms;
 	char text[128];
 	char output[HOOK_OUTPUT_BYTES_MAX + 1];

@@ -90,8 +90,8 @@ hook_list(const struct deployment *d)
 		const struct hook *hook = &d->hooks[i];
 
 		(void)json_array_append_new(list, json_pack(
-		    "{s:s, s:s, s:o, s:I}", "name", hook->name,
-		    "text", hook->text,
+		    "{s:s, s:b, s:s, s:o, s:I}", "name", hook->name,
+		    "failed", (int)hook->failed, "text", hook->text,
 		    "output", command_text_or_null(hook->output),
 		    "duration_ms", (json_int_t)hook->duration_ms));
 	}
@@ -229,6 +229,12 @@ lacks_probe(const struct service *s)
 static const char *
 waits_for(const struct service *s)
 {
+	static const char *const pauses[PAUSE_COUNT] = {
+		[PAUSE_STEP] = "an operator, as the step says",
+		[PAUSE_OPERATOR] = "an operator, who paused it",
+		[PAUSE_ANALYSIS] = "an operator: the analysis was inconclusive",
+		[PAUSE_FAULT] = "an operator: it failed",
+	};
 	const struct rollout *r = &s->rollout;
 	struct step step = strategy_step(&s->policy, &r->course, r->step);
 
@@ -236,19 +242,19 @@ waits_for(const struct service *s)
 	case ROLLOUT_PREPARE:
 		return task_kind_name(s->judge.hook_kind);
 	case ROLLOUT_PAUSED:
-		return rollout_pause_text(r->pause);
+		return pauses[r->pause];
 	case ROLLOUT_KEEP:
-		return "the old workers are kept warm";
+		return "the end of keep_old";
 	case ROLLOUT_RETIRE:
-		return "the old workers leave";
+		return "the old workers to leave";
 	case ROLLOUT_ROLLBACK:
-		return "the old release takes over again";
+		return "the old release to take over again";
 	case ROLLOUT_CLIMB:
 		if (r->reached_ms == NOT_YET_MS)
-			return lacks_probe(s) ? "the probe has to pass" :
-			    "new workers get ready";
+			return lacks_probe(s) ? "the probe to pass" :
+			    "new workers to get ready";
 		if (step.hold_ms != 0)
-			return "the step holds";
+			return "the end of the step's hold";
 		return s->policy.analysis ? "the analysis" : NULL;
 	case ROLLOUT_IDLE:
 	case ROLLOUT_PHASE_COUNT:

@@ -202,10 +202,9 @@ act_take_charge(struct engine *engine, struct service *s,
 	}
 	if (keep)
 		service_say(engine, s, NOTICE_IN_CHARGE, NOTICE_PLAIN, NULL,
-		    "revision %u is in charge; revision %u stays warm for %llu "
-		    "s: `supctl undo %s` moves back at once", a->revision,
-		    s->rollout.stable, (unsigned long long)(kept_ms / 1000),
-		    s->name);
+		    "revision %u stays warm for %llu s: `supctl undo %s` moves "
+		    "back to it at once", s->rollout.stable,
+		    (unsigned long long)(kept_ms / 1000), s->name);
 	else
 		service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
 		    "all new connections go to revision %u; revision %u is "

@@ -33,8 +33,8 @@ has_own_lane(struct service *s, const struct release *release)
 	return release->shard_count > 0;
 }
 
-static struct course
-choose_course(struct service *s, const struct release *release,
+struct course
+engine_course(struct service *s, const struct release *release,
     enum deployment_kind kind, enum strategy strategy)
 {
 	struct course course = {
@@ -43,9 +43,10 @@ choose_course(struct service *s, const struct release *release,
 		.direct = kind == DEPLOYMENT_UNDO,
 	};
 
-	course.split = s->policy.lanes && release->spec->lanes &&
+	course.split = service_stable(s) != NULL && release->spec->lanes &&
+	    service_stable(s)->spec->lanes &&
 	    (course.strategy != STRATEGY_ROLLING ||
-	    (s->policy.probe && s->policy.surge > 0) ||
+	    (release->spec->probe != PROBE_NONE && s->policy.surge > 0) ||
 	    has_own_lane(s, release));
 	return course;
 }
@@ -67,7 +68,7 @@ engine_new_deployment(struct engine *engine, struct service *s,
 	memcpy(ret->version, release->version, sizeof(ret->version));
 	identity_build_id_text(&release->identity, ret->build_id);
 	ret->fingerprint = release->fingerprint;
-	ret->course = choose_course(s, release, kind, strategy);
+	ret->course = engine_course(s, release, kind, strategy);
 	ret->strategy = strategy_name(ret->course.strategy);
 	ret->handed_over = ret->lost = CONNECTIONS_UNKNOWN;
 	ret->commit_time_s = release->commit_time_s;

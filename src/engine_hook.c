@@ -53,6 +53,7 @@ engine_keep_hook(struct deployment *d, const struct task_result *result)
 	hook = &d->hooks[d->hook_count - 1];
 	*hook = (struct hook){
 		.name = task_kind_name(result->kind),
+		.failed = !engine_task_passed(result),
 		.duration_ms = result->duration_ms,
 	};
 	if (result->timed_out)

@@ -323,6 +323,9 @@ plan(const struct intent *intent, struct reload_result *result)
 	};
 
 	result->rolls_out = intent->type == INTENT_ROLL_OUT;
+	if (result->rolls_out)
+		result->course = engine_course(intent->service,
+		    intent->release, DEPLOYMENT_RELOAD, intent->strategy);
 	(void)snprintf(result->text, sizeof(result->text), "%s",
 	    texts[intent->type]);
 }

@@ -21,7 +21,7 @@ layers='
 1 policy     policy backoff fleet strategy worker
 1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
 1 policy     rollout_finish rollout_verb
-1 policy     label release spec spec_differs spec_strategy
+1 policy     bpf group label release spec spec_differs spec_strategy
 1 policy     config config_address config_build config_check
 1 policy     config_check_rollout config_collect config_error config_file
 1 policy     config_form config_list config_listen config_reader config_section
@@ -32,12 +32,11 @@ layers='
 2 engine     event notice service world.h
 2 engine     command command_deploy command_event command_parts command_rollout
 2 engine     command_status
-3 mechanism  listener listener_address listener_path listener_private
-3 mechanism  listener_queue listener_watch
+3 mechanism  diag listener listener_address listener_group listener_label
+3 mechanism  listener_path listener_private listener_queue listener_shard
+3 mechanism  listener_watch steer steer_migrate
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
-3 mechanism  pin_search
-3 mechanism  probe
-3 mechanism  spawn spawn_child
+3 mechanism  pin_search probe spawn spawn_child
 3 mechanism  task task_command task_parts
 3 mechanism  ctlsock ctlsock_client ctlsock_queue
 3 mechanism  ledger ledger_cursor
