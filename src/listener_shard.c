@@ -41,6 +41,16 @@ set_backlog(int fd, const struct listener_spec *spec)
 	return listen(fd, backlog) == 0 ? 0 : -errno;
 }
 
+/* Another listen() would revive one that was shut down, and is to be replaced;
+ * also before we were told. */
+static bool
+listens(const struct shard *shard)
+{
+	struct shard_queue queue;
+
+	return !shard->broken && shard_queue(shard, &queue) != -ENOTCONN;
+}
+
 int
 shard_apply(const struct shard *shard, const struct listener_spec *to)
 {
@@ -52,8 +62,7 @@ shard_apply(const struct shard *shard, const struct listener_spec *to)
 		if (result != 0)
 			return result;
 	}
-	/* Not to revive one that is to be replaced. */
-	if (shard->broken || from->backlog == to->backlog)
+	if (from->backlog == to->backlog || !listens(shard))
 		return 0;
 	return set_backlog(shard->fd, to);
 }
@@ -97,22 +106,16 @@ bind_new(const struct listener_spec *spec, struct path_node *ret_node,
 	    ret_text);
 }
 
-/* From here on it is in the group: numbers have to be right by then. */
+/* From here on it is in the group, with the next number. */
 static int
-start_to_listen(struct shard *shard, int fd, struct stat *ret_status)
+start_to_listen(const struct shard *shard, int fd)
 {
 	const struct listener_spec *spec = shard->listener->spec;
 	int result = 0;
 
-	if (fstat(fd, ret_status) != 0)
-		return -errno;
 	if (spec->address.family != ADDRESS_UNIX)
 		result = label_set(fd, shard->label);
-	if (result == 0)
-		result = set_backlog(fd, spec);
-	if (result == 0)
-		result = listener_watch_add(shard, fd);
-	return result;
+	return result == 0 ? set_backlog(fd, spec) : result;
 }
 
 /*
@@ -137,7 +140,11 @@ acquire(struct shard *shard, const struct shard *twin, char *ret_text)
 	if (fd < 0)
 		return fd;
 	fd = fd_to_source(fd);
-	result = start_to_listen(shard, fd, &status);
+	result = fstat(fd, &status) == 0 ? 0 : -errno;
+	if (result == 0 && twin == NULL)
+		result = start_to_listen(shard, fd);
+	if (result == 0)
+		result = listener_watch_add(shard, fd);
 	if (result != 0) {
 		listener_say(ret_text, listener->spec, "cannot listen: %s",
 		    strerror(-result));

@@ -231,6 +231,25 @@ test_breaks_unseen(void **state)
 	pair_close(&pair);
 }
 
+/* A new backlog must not revive what will be replaced: its number would be
+ * another, and nobody would know. */
+static void
+test_adjusted_before_seen(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port());
+	struct listener_spec spec = *pair.listener->spec;
+
+	(void)state;
+	in_child(shut_down, pair.shards[0]->fd, SHUT_RDWR);
+	spec.backlog = 2 * BACKLOG;
+	assert_int_equal(listener_adjust(pair.listener, &spec), 0);
+	(void)listener_watch_read();
+	assert_true(pair.shards[0]->broken);
+	assert_int_equal(shard_renew(pair.shards[0]), 0);
+	expect_lane(&pair, 0);
+	pair_close(&pair);
+}
+
 /* Both at once, and renewed in any order. */
 static void
 test_both_broken(void **state)
@@ -350,6 +369,7 @@ group(void)
 		cmocka_unit_test(test_broken_beside_another),
 		cmocka_unit_test(test_stable_breaks_alone),
 		cmocka_unit_test(test_breaks_unseen),
+		cmocka_unit_test(test_adjusted_before_seen),
 		cmocka_unit_test(test_both_broken),
 		cmocka_unit_test(test_broken_is_closed),
 		cmocka_unit_test(test_closed_is_dead_for_all),

@@ -219,6 +219,44 @@ test_probe(void **state)
 	expect_probe("::", "127.0.0.1", "127.0.0.2");
 }
 
+/* Every shape of a program: the kernel checks them before it takes them. */
+static void
+test_all_are_accepted(void **state)
+{
+	static const struct {
+		const char *host, *client;
+	} hosts[] = { { "127.0.0.1", "127.0.0.1" }, { "::", "::1" } };
+	struct steering steering;
+	struct lane_pair pair;
+	struct route route;
+	uint16_t port;
+
+	(void)state;
+	for (int i = 0; i < 2 * 2 * WEIGHT_COUNT * (PROBE_PORTS_MAX + 1); i++) {
+		const int host = i % 2;
+
+		port = free_port();
+		pair = pair_open(hosts[host].host, port);
+		steering = (struct steering){
+			.steer = i / 2 % 2 ? STEER_SOURCE_IP : STEER_RANDOM,
+			.stable = pair.shards[0], .candidate = pair.shards[1],
+			.weight_permille = weights[i / 4 % WEIGHT_COUNT],
+			.probe_count = (uint32_t)i / 4 / WEIGHT_COUNT,
+		};
+		for (uint32_t k = 0; k < steering.probe_count; k++)
+			steering.probes[k] = (struct probe_port){
+				.port = (uint16_t)(1 + k),
+				.shard = pair.shards[k % 2],
+			};
+		assert_int_equal(listener_steer(pair.listener, &steering,
+		    text), 0);
+		route = route_of(hosts[host].client, 0, hosts[host].client,
+		    port);
+		(void)lane_of(&pair, &route);
+		pair_close(&pair);
+	}
+}
+
 static int
 group(void)
 {
@@ -230,6 +268,7 @@ group(void)
 		cmocka_unit_test(test_clients_stay_dual_stack),
 		cmocka_unit_test(test_clients_stay_v6),
 		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_all_are_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
