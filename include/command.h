@@ -55,8 +55,9 @@ struct command_port {
 	 * listener, see supctl(1); -1: there is none. */
 	int (*label)(void *ctx, const struct release *);
 	/* Lines of the ledger, newest first, at most `limit` of the service
-	 * (NULL: of all) that finished no later than `before_s` (0: all).  Each is a JSON object as it was written.  The caller
-	 * frees the array and the lines. */
+	 * (NULL: of all) that finished no later than `before_s` (0: all).  Each
+	 * is a JSON object as it was written.  The caller frees the array and
+	 * the lines. */
 	size_t (*history)(void *ctx, const char *service, int64_t before_s,
 	    size_t limit, char ***ret_lines);
 	const char *(*ledger_error)(void *ctx);         /* NULL: none */

@@ -14,9 +14,9 @@ enum { LABEL_BYTES_MAX = VERSION_BYTES_MAX + 128 };
 
 /*
  * The first line is the label: 1 to VERSION_BYTES_MAX printable ASCII characters
- * between blanks.  A second one that is not empty is the commit time.  Returns
- * NULL, or what is wrong (a static text); then nothing was stored.
- * *ret_commit_time_s stays as it was without a second line.
+ * between blanks.  A second one that is a time is when it was committed; what
+ * else such files have further down is not ours to refuse.  Returns NULL, or
+ * what is wrong (a static text); then nothing was stored.
  */
 const char *label_parse(const char *text,
     char ret_version[VERSION_BYTES_MAX + 1], int64_t *ret_commit_time_s);

@@ -31,10 +31,10 @@ const char *ledger_error(void);
 
 /*
  * The newest lines first, at most `limit` and HISTORY_LINES_MAX, of this
- * service (NULL: of all) that finished no later than `before_s` (0: all); lines that wait to be written are among them.  What
- * is no JSON object or over 64 KiB is skipped, and what is before the last
- * LEDGER_SEARCH_BYTES_MAX is not looked at.  Returns the count; the caller
- * frees the array and each line.
+ * service (NULL: of all) that finished no later than `before_s` (0: all); lines
+ * that wait to be written are among them.  What is no JSON object or over 64 KiB
+ * is skipped, and what is before the last LEDGER_SEARCH_BYTES_MAX is not looked
+ * at.  Returns the count; the caller frees the array and each line.
  */
 size_t ledger_read(const char *service, int64_t before_s, size_t limit,
     char ***ret_lines);

@@ -31,7 +31,7 @@ void steps_print_last(struct draw *, const json_t *deployment);
 
 /* ---- supctl_share.c */
 
-enum { SHARE_LABELS = 4 };
+enum { SHARE_LABELS = 8 };        /* LABELS_MAX of listener.h */
 
 /* Open connections, by the label of the lane that accepted them. */
 struct share {

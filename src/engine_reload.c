@@ -61,7 +61,9 @@ classify(struct service *s, const struct release *release,
 	struct release *target = target_release(s);
 	const char *key;
 
+	/* the fingerprint does not tell one address from another */
 	if (target == NULL || target->fingerprint != release->fingerprint ||
+	    spec_release_differs(target->spec, release->spec, &key) ||
 	    (request->flags & RELOAD_FORCE))
 		return INTENT_ROLL_OUT;
 	if (target != service_stable(s))

@@ -111,11 +111,9 @@ label_parse(const char *text, char ret_version[VERSION_BYTES_MAX + 1],
 	if (!is_printable(version))
 		return "the first line must be printable ASCII";
 	length = take_line(rest, strcspn(rest, "\n"), when, sizeof(when));
-	if (length == SIZE_MAX || (length > 0 &&
-	    label_parse_time(when, &commit_time_s) < 0))
-		return "the second line must be the commit time: seconds since "
-		    "1970, or like 2026-11-25T10:00:00Z";
+	if (length != SIZE_MAX &&
+	    label_parse_time(when, &commit_time_s) == 0)
+		*ret_commit_time_s = commit_time_s;
 	memcpy(ret_version, version, sizeof(version));
-	*ret_commit_time_s = commit_time_s;
 	return NULL;
 }

@@ -2,7 +2,7 @@
  * How many connections each of two releases has, counted by asking the kernel
  * and not the supervisor.
  *
- * The sockets of a lane are marked with two options that mean nothing for TCP,
+ * The sockets of a lane are marked with options that mean nothing for TCP,
  * and an accepted socket inherits them from the socket that accepted it: so
  * the mark tells, without any privilege and for each open connection, which
  * release it belongs to.  A dump by NETLINK_SOCK_DIAG shows the options.
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "config_value.h"
+#include "listener.h"
 
 enum { PATIENCE_MS = 100, SOCKETS_MAX = 200000, READ_BYTES = 65536 };
 
@@ -45,13 +46,6 @@ struct dump {
 
 	struct share *share;
 };
-
-/* The mark of a lane, as the supervisor sets it. */
-static uint32_t
-label_of(const struct inet_diag_sockopt *options)
-{
-	return (options->mc_all ? 0u : 1u) | (options->mc_loop ? 0u : 2u);
-}
 
 /* 0, or -EINVAL: it is no TCP listener. */
 static int
@@ -127,7 +121,7 @@ count(struct dump *dump, const struct nlmsghdr *header)
 		if (attribute->rta_type == INET_DIAG_SOCKOPT &&
 		    RTA_PAYLOAD(attribute) >=
 		    sizeof(struct inet_diag_sockopt)) {
-			dump->share->counts[label_of(RTA_DATA(attribute))]++;
+			dump->share->counts[label_read(RTA_DATA(attribute))]++;
 			return 0;
 		}
 	return -EOPNOTSUPP;

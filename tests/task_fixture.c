@@ -71,7 +71,14 @@ on_done(void *ctx, const struct task_end *end)
 int
 task_start_supd(void **state)
 {
+	const char *asked = getenv("CMOCKA_MESSAGE_OUTPUT");
+	char *report = asked != NULL ? strdup(asked) : NULL;
+
+	/* cmocka looks how to report with each test */
 	clearenv();
+	if (report != NULL)
+		setenv("CMOCKA_MESSAGE_OUTPUT", report, 1);
+	free(report);
 	setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
 	setenv("COLOUR", "red", 1);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

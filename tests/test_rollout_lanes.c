@@ -70,7 +70,8 @@ a_bad_verdict_takes_the_weight_at_once(void **state)
 		{ "busy", "" },
 		{ "wait 15; busy", "" },
 		{ "wait 19", "" },
-		{ "wait 1", "drain 0.3 taken-back, rolled-back (bad)" },
+		{ "wait 1", "drain 0.3 taken-back" },
+		{ "exit 0.3", "rolled-back (bad)" },
 		{ NULL, NULL },
 	};
 
@@ -92,7 +93,9 @@ a_lane_that_stays_busy_is_left_all_the_same(void **state)
 		{ "wait 19; busy", "" },
 		{ "wait 19; busy", "" },
 		{ "wait 19; busy", "" },
-		{ "wait 3; busy", "drain 0.3 taken-back, rolled-back (unhealthy)" },
+		{ "wait 3; busy", "drain 0.3 taken-back" },
+		{ "wait 29", "" },
+		{ "wait 1", "rolled-back (unhealthy)" },
 		{ NULL, NULL },
 	};
 
@@ -207,8 +210,8 @@ blue_green_moves_all_at_once_and_back(void **state)
 		{ "ready 1.5", "" },
 		{ "wait 100", "" },
 		{ "exit 1.4", "back (exited) 1.4, weight 0" },
-		{ "wait 20", "drain 0.3 taken-back, "
-		    "rolled-back (exited) 1.4" },
+		{ "wait 20", "drain 0.3 taken-back" },
+		{ "exit 0.3", "rolled-back (exited) 1.4" },
 		{ NULL, NULL },
 	};
 

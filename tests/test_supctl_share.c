@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fake_supervisor.h"
+#include "listener_private.h"
 #include "supctl_rollout.h"
 
 enum { CONNECTIONS_MAX = 16 };
@@ -55,7 +56,7 @@ static bool
 open_lane(struct lane *lane, int family, const char *host, uint16_t port,
     uint32_t label)
 {
-	const int on = 1, off = 0, all = !(label & 1), loop = !(label & 2);
+	const int on = 1, off = 0;
 	struct sockaddr_storage address;
 	socklen_t size = fill_address(family, host, port, &address);
 
@@ -67,10 +68,7 @@ open_lane(struct lane *lane, int family, const char *host, uint16_t port,
 	if (family == AF_INET6)
 		setsockopt(lane->listen_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off,
 		    sizeof(off));
-	assert_int_equal(setsockopt(lane->listen_fd, IPPROTO_IP,
-	    IP_MULTICAST_ALL, &all, sizeof(all)), 0);
-	assert_int_equal(setsockopt(lane->listen_fd, IPPROTO_IP,
-	    IP_MULTICAST_LOOP, &loop, sizeof(loop)), 0);
+	assert_int_equal(label_set(lane->listen_fd, label), 0);
 	if (bind(lane->listen_fd, (struct sockaddr *)&address, size) < 0) {
 		close(lane->listen_fd);
 		return false;
@@ -208,7 +206,7 @@ test_two_lanes(void **state)
 	/* Several listeners add up; others than TCP, and the preview, which
 	 * only one of the releases has, do not count. */
 	share = measure(&reader, "[{\"address\":\"unix:/run/web.sock\"},"
-	    "{\"address\":\"nonsense\"},{\"name\":\"preview\",\"address\":"
+	    "{\"address\":\"nonsense\"},{\"name\":\"web.preview\",\"address\":"
 	    "\"127.0.0.1:PORT\"},{\"address\":\"127.0.0.1:PORT\"}]",
 	    stable.port);
 	assert_int_equal(share.counts[0], 5);
