@@ -26,15 +26,15 @@ now_us(void)
 	return (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
 }
 
-/* Reads events until one says that this revision's weight is gone. */
+/* Reads events until one says that the revision has this weight. */
 static void
-await_no_weight(int fd, unsigned revision)
+await_weight(int fd, unsigned revision, const char *weight)
 {
 	char wanted[80];
 	bool seen = false;
 
-	snprintf(wanted, sizeof(wanted), "revision %u gets 0.0 %% of new",
-	    revision);
+	snprintf(wanted, sizeof(wanted), "revision %u gets %s %% of new",
+	    revision, weight);
 	while (!seen) {
 		json_t *reply = control_receive(fd);
 		const json_t *event = json_object_get(json_object_get(reply,
@@ -63,9 +63,11 @@ measure(unsigned revision)
 	fd = control_open();
 	json_decref(control_call(fd, "{\"method\":\"io.supd.Events\","
 	    "\"more\":true,\"parameters\":{\"service\":\"web\"}}"));
+	/* what was before is read before, and not measured */
+	await_weight(fd, revision, "50.0");
 	begin_us = now_us();
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	await_no_weight(fd, revision);
+	await_weight(fd, revision, "0.0");
 	begin_us = now_us() - begin_us;
 	close(fd);
 	json_decref(rollout_await_verdict("web", revision, "rolled-back"));
