@@ -117,8 +117,8 @@ probe(struct engine *engine, struct service *s, enum lane lane)
 	struct lane_probe *p = &s->judge.probes[lane];
 	const struct release *release = service_release(s,
 	    lane_revision(s, lane));
-	char name[32], pids[TASK_PIDS_BYTES];
-	const char *variables[] = { name, pids, NULL };
+	char name[32], revision[32], of[64], pids[TASK_PIDS_BYTES];
+	const char *variables[] = { name, revision, of, pids, NULL };
 	struct task_request request = {
 		.id = ++engine->task_last, .service = s->id,
 		.kind = TASK_PROBE, .release = release, .spec = s->spec,
@@ -132,6 +132,9 @@ probe(struct engine *engine, struct service *s, enum lane lane)
 		.kind = TASK_PROBE };
 	char why[REASON_BYTES_MAX];
 
+	(void)snprintf(of, sizeof(of), "SUPD_SERVICE=%s", s->name);
+	(void)snprintf(revision, sizeof(revision), "SUPD_REVISION=%u",
+	    release->revision);
 	(void)snprintf(name, sizeof(name), "SUPD_LANE=%s", engine_lane_name(lane));
 	engine_list_pids(s, release->revision, "SUPD_PIDS", pids);
 	p->began_ms = world->now_ms(world->ctx);
