@@ -7,9 +7,10 @@
  * of invariants.h at every tick.  Prints TAP, one line a scenario, with the
  * number of states and transitions.
  *
- *   explore [--quick | --deep] [--first] [SCENARIO]
+ *   explore [--mutants | --quick | --deep] [--first] [SCENARIO]
  *
- * --quick takes the small scenarios only, --deep allows more faults and lets
+ * --quick takes the small scenarios only, --mutants the smallest that tell a
+ * planner that is wrong (mutants.sh), --deep allows more faults and lets
  * time stop at every millisecond; --first stops at the first broken invariant;
  * SCENARIO is the number of a single one.
  */
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum depth { DEPTH_QUICK, DEPTH_USUAL, DEPTH_DEEP };
+enum depth { DEPTH_MUTANTS, DEPTH_QUICK, DEPTH_USUAL, DEPTH_DEEP };
 
 struct run {
 	enum depth depth;
@@ -52,15 +53,15 @@ static const struct group {
 	bool pairs;
 	bool impatient;         /* the progress deadline comes soon */
 } groups[] = {
-	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, false },
-	{ DEPTH_QUICK, 1, ORIGIN_COLD, RESTART_ALWAYS, 1, 1, true, false },
-	{ DEPTH_QUICK, 1, ORIGIN_FIRST, RESTART_ALWAYS, 2, 1, true, false },
-	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ON_FAILURE, 2, 0, false, false },
-	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_NEVER, 2, 0, false, false },
-	{ DEPTH_QUICK, 2, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
-	{ DEPTH_QUICK, 4, ORIGIN_READY, RESTART_ALWAYS, 1, 0, false, false },
-	{ DEPTH_QUICK, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
-	{ DEPTH_QUICK, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, true },
+	{ DEPTH_MUTANTS, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, false },
+	{ DEPTH_MUTANTS, 1, ORIGIN_COLD, RESTART_ALWAYS, 1, 1, true, false },
+	{ DEPTH_MUTANTS, 1, ORIGIN_FIRST, RESTART_ALWAYS, 2, 1, true, false },
+	{ DEPTH_MUTANTS, 1, ORIGIN_READY, RESTART_ON_FAILURE, 2, 0, false, false },
+	{ DEPTH_MUTANTS, 1, ORIGIN_READY, RESTART_NEVER, 2, 0, false, false },
+	{ DEPTH_MUTANTS, 2, ORIGIN_READY, RESTART_ALWAYS, 1, 1, false, false },
+	{ DEPTH_MUTANTS, 4, ORIGIN_READY, RESTART_ALWAYS, 1, 0, false, false },
+	{ DEPTH_MUTANTS, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
+	{ DEPTH_MUTANTS, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, true },
 
 	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ALWAYS, 3, 1, true, false },
 	{ DEPTH_USUAL, 1, ORIGIN_COLD, RESTART_ALWAYS, 2, 1, true, false },
@@ -106,8 +107,8 @@ static const struct way {
 	{ .name = "canary", .course = { STRATEGY_CANARY, .split = true },
 	    .step_count = 2, .steps = { { 500, false, 2 }, { 1000, false, 0 } } },
 	{ .name = "canary with a pause, a probe and a hook",
-	    .course = { STRATEGY_CANARY, .split = true }, .step_count = 2,
-	    .steps = { { 1, true, 0 }, { 1000, false, 2 } },
+	    .course = { STRATEGY_CANARY, .split = true }, .step_count = 3,
+	    .steps = { { 1, true, 0 }, { 500, true, 0 }, { 1000, false, 2 } },
 	    .probe = true, .prepares = true, .resumes = true },
 	{ .name = "canary with an analysis",
 	    .course = { STRATEGY_CANARY, .split = true }, .step_count = 3,
@@ -137,8 +138,9 @@ static const struct reach {
 	uint8_t order_count;
 	bool pairs;
 } reaches[] = {
-	{ DEPTH_QUICK, 1, 2, 1, false },
-	{ DEPTH_QUICK, 2, 1, 0, false },
+	{ DEPTH_MUTANTS, 1, 1, 1, false },
+	{ DEPTH_MUTANTS, 2, 1, 0, false },
+	{ DEPTH_QUICK, 1, 2, 0, false },
 	{ DEPTH_USUAL, 1, 1, 1, true },
 	{ DEPTH_USUAL, 2, 1, 1, false },
 	{ DEPTH_USUAL, 3, 1, 0, false },
@@ -284,8 +286,8 @@ explore_all(struct run *run)
 static int
 usage(void)
 {
-	(void)fprintf(stderr, "usage: explore [--quick | --deep] [--first]"
-	    " [SCENARIO]\n");
+	(void)fprintf(stderr, "usage: explore [--mutants | --quick | --deep]"
+	    " [--first] [SCENARIO]\n");
 	return 2;
 }
 
@@ -296,7 +298,9 @@ main(int argc, char **argv)
 	struct timespec begin, end;
 
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--quick") == 0)
+		if (strcmp(argv[i], "--mutants") == 0)
+			run.depth = DEPTH_MUTANTS;
+		else if (strcmp(argv[i], "--quick") == 0)
 			run.depth = DEPTH_QUICK;
 		else if (strcmp(argv[i], "--deep") == 0)
 			run.depth = DEPTH_DEEP;

@@ -132,6 +132,12 @@ tick(struct world *w, struct fleet *fleet, const struct policy *policy,
 		rollout_not_steered(&w->rollout, before.base,
 		    before.weight_permille, w->now_ms + STEER_RETRY_MS);
 		w->deadline_ms = plan->deadline_ms = w->now_ms;
+		if (kept && w->rollout.weight_permille !=
+		    before.weight_permille) {
+			snprintf(inv->broken, sizeof(inv->broken), "steer: a "
+			    "refusal is taken for a change");
+			kept = false;
+		}
 		if (trace)
 			printf("#   -- but the kernel refused to steer\n");
 	}

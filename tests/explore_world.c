@@ -65,6 +65,7 @@ world_init(struct world *w, const struct scenario *scenario)
 	w->rollout.base = w->rollout.stable;
 	rollout_begin(&w->rollout, &fleet, REVISION_CANDIDATE,
 	    &scenario->course, BEGIN_MS);
+	assert(w->rollout.phase == ROLLOUT_PREPARE);
 	if (!scenario->prepares)
 		rollout_prepared(&w->rollout, BEGIN_MS);
 	w->incarnation_last = fleet.incarnation_last;

@@ -80,6 +80,9 @@ bool check_is_owed(const struct check *, uint32_t slot);
 /* invariants_action.c: plays one action, if it is right. */
 bool check_action(struct check *, const struct action *);
 
+/* invariants_left.c */
+bool check_left(struct check *);
+
 /* invariants_phase.c: the actions that move the rollout. */
 bool check_step(struct check *, const struct action *);
 bool check_turn(struct check *, const struct action *);

@@ -36,13 +36,14 @@ for source in tests/simulate.c tests/sim_*.c tests/invariants*.c; do
 done
 for source in src/engine*.c src/service.c src/rollout*.c src/fleet.c \
     src/worker.c src/backoff.c src/strategy.c src/notice.c src/release.c \
-    src/spec.c src/config_table.c src/config_error.c; do
+    src/label.c src/spec*.c src/config*.c src/fd.c src/log.c; do
 	name=${source##*/}
 	compile "$source" "$work/good/${name%.c}.o" || exit 2
 done
 
 simulate() {    # DIRECTORY OF OBJECTS
-	"$cc" "$work"/tests/*.o "$1"/*.o -o "$work/simulate" || return 2
+	"$cc" "$work"/tests/*.o "$1"/*.o -linih -o "$work/simulate" ||
+	    return 2
 	timeout 60 "$work/simulate" -n 8000 >"$work/log" 2>&1
 }
 
@@ -101,7 +102,7 @@ mutant "a bad build is not quarantined" engine_deploy \
 mutant "a quarantine is not lifted" engine_deploy \
     'service_lift_quarantine(s, kept->release->fingerprint);' ''
 mutant "who took charge of a stopped service is not noted" engine_deploy \
-    'judge(engine, s, d, VERDICT_COMPLETE);' ''
+    'judge(engine, s, d, VERDICT_COMPLETE, FAULT_NONE);' ''
 mutant "undo goes to the oldest release" service \
     'kept->release->revision > best->release->revision)' \
     'kept->release->revision < best->release->revision)'
@@ -129,5 +130,38 @@ mutant "who is drained is not told" engine_act \
     'world->signal(world->ctx, process, drain_signal(s, a));' ''
 mutant "a service that stops goes on with its rollout" engine_verb \
     'engine_cancel(engine, s);' ''
+# Lanes, probes, hooks
+mutant "a hook that fails quarantines the build" engine_deploy \
+    'if (d->kind == DEPLOYMENT_RESTART || fault == FAULT_HOOK)' \
+    'if (d->kind == DEPLOYMENT_RESTART)'
+mutant "what still asks is not killed at the end" engine_hook \
+    'world->cancel(world->ctx, tasks[i]);' ';'
+mutant "who waits keeps the lane it shares" engine_deploy \
+    'engine->world->unbind(engine->world->ctx, release, NULL);' ';'
+mutant "a new lane is not joined" engine_deploy \
+    'return d->course.split ? world->join(world->ctx, release, ret_text) : 0;' \
+    'return 0;'
+mutant "a refused steering is not reported back" engine_lane \
+    'rollout_not_steered(&s->rollout, s->steered_base, s->steered_permille,' \
+    'if (false) rollout_not_steered(&s->rollout, s->steered_base, s->steered_permille,'
+mutant "a probe that failed makes ready" engine_probe \
+    'if (passed) {' 'make_ready(engine, s, lane_revision(s, lane), p->began_ms); if (passed) {'
+mutant "a probe that fails is no verdict" engine_probe \
+    'engine_condemn(engine, s, FAULT_PROBE, text);' ';'
+mutant "a bad analysis is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_ANALYSIS, text);' ';'
+mutant "a queue that grows is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_QUEUE, text);' ';'
+mutant "memory is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_MEMORY, text);' ';'
+mutant "a good analysis is not passed on" engine_judge \
+    'rollout_analysed(&s->rollout, s->judge.analysis_began_ms);' ';'
+mutant "a passed probe is not passed on" engine_probe \
+    'rollout_probed(&s->rollout, p->began_ms);' ';'
+mutant "after a hook nothing begins" engine_hook \
+    'if (engine_task_passed(result)) {' \
+    'if (engine_task_passed(result)) { return;'
+mutant "stopping takes back what is in charge" engine_deploy \
+    'FAULT_SUPERSEDED : FAULT_OPERATOR);' 'FAULT_OPERATOR : FAULT_OPERATOR);'
 echo "1..$case_count"
 [ "$failed" -eq 0 ]

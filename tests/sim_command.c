@@ -308,6 +308,9 @@ order_start_or_stop(struct sim *sim, struct service *s)
 	uint64_t before = state_hash(sim);
 	bool start = s->stopped || sim_chance(sim, 20);
 	char why[REASON_BYTES_MAX];
+	uint64_t id = s->deployment.id;
+	bool in_charge = rollout_is_in_charge(&s->rollout) &&
+	    s->rollout.recall == FAULT_NONE && s->rollout.fault == FAULT_NONE;
 	int result;
 
 	sim_trace(sim, "%s %s", start ? "start" : "stop", s->name);
@@ -318,6 +321,8 @@ order_start_or_stop(struct sim *sim, struct service *s)
 		check_unchanged(sim, "start or stop", before, why);
 	else if (s->stopped == start)
 		sim_fail(sim, "start or stop: it did not");
+	else if (!start && in_charge)
+		sim->deployments[id % SIM_DEPLOYMENTS_MAX].in_charge = true;
 	else if (!start && !rollout_is_in_charge(&s->rollout))
 		sim_give_up(sim, s);
 }

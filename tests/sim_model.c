@@ -357,6 +357,11 @@ sim_judge_record(struct sim *sim, const struct deployment *d)
 	if (deployment->given_up && d->verdict == VERDICT_COMPLETE)
 		sim_fail(sim, "record: %llu is complete, though an order took "
 		    "it back", (unsigned long long)d->id);
+	if (deployment->in_charge && !deployment->given_up &&
+	    d->verdict != VERDICT_COMPLETE &&
+	    engine_find(&sim->engine, d->service)->rollout.fault == FAULT_NONE)
+		sim_fail(sim, "record: %llu was in charge when it was stopped",
+		    (unsigned long long)d->id);
 	deployment->recorded = true;
 	deployment->verdict = d->verdict;
 	deployment->kind = d->kind;

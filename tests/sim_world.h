@@ -195,6 +195,7 @@ struct sim_service {
 struct sim_deployment {
 	bool announced, begun, recorded, finished;
 	bool given_up;          /* by an order; must not complete any more */
+	bool in_charge;         /* when the service was stopped: it stays so */
 	enum deployment_kind kind;
 	enum rollout_verdict verdict;
 };
