@@ -97,8 +97,8 @@ struct world {
 	 * open; of two the one with more weight.  0, or -1 and a sentence. */
 	int (*bind)(void *ctx, struct release *, char *ret_text);
 	/* A lane of its own for a release that is bound: further shards where
-	 * it shares those that get the connections.  They get nothing until
-	 * steer() says so.  0, or -1 and a sentence, and it shares as before. */
+	 * it shares some.  They get nothing until steer() says so.  0, or -1
+	 * and a sentence, and it shares as before. */
 	int (*join)(void *ctx, struct release *, char *ret_text);
 	/* Splits the connections from now on; 0, or -1 and a sentence, and all
 	 * is as before. */

@@ -234,7 +234,7 @@ live_join(struct release *release, char *ret_text)
 	for (uint32_t i = 0; i < release->shard_count; i++) {
 		struct shard *s = release->shards[i];
 
-		if (s->reference_count == 1 || s != main_shard(s->listener))
+		if (s->reference_count == 1)
 			continue;       /* it has one already */
 		own[i] = join_one(s, ret_text);
 		if (own[i] != NULL)

@@ -136,8 +136,6 @@ mutant "a hook that fails quarantines the build" engine_deploy \
     'if (d->kind == DEPLOYMENT_RESTART)'
 mutant "what still asks is not killed at the end" engine_hook \
     'world->cancel(world->ctx, tasks[i]);' ';'
-mutant "who waits keeps the lane it shares" engine_deploy \
-    'engine->world->unbind(engine->world->ctx, release, NULL);' ';'
 mutant "a new lane is not joined" engine_deploy \
     'return d->course.split ? world->join(world->ctx, release, ret_text) : 0;' \
     'return 0;'
