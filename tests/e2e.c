@@ -65,7 +65,9 @@ built(const char *name)
 }
 
 /* What a user without rights executes too, who may not reach the build. */
-static const char *const copied[] = { "supd", "supctl", "tests/worker" };
+static const char *const copied[] = {
+	"supd", "supctl", "supprobe", "tests/worker",
+};
 
 const char *
 e2e_program(const char *name)
