@@ -22,7 +22,6 @@
 enum {
 	PLAYED_TWICE_EVERY = 50,
 	COVERED_FROM = 5000,            /* rollouts; fewer do not reach all, */
-	RARE_FROM = 100000,             /* nor these what is rare */
 };
 
 struct options {
@@ -80,8 +79,7 @@ print_coverage(const struct sim_totals *totals, bool all)
 	for (unsigned i = 0; i < SIM_COVER_COUNT; i++) {
 		printf("# %-24s %10" PRIu64 "%s\n", sim_cover_name(i),
 		    totals->covers[i], totals->covers[i] == 0 ? " !" : "");
-		missing += totals->covers[i] == 0 && !(i == SIM_LANE_KEPT &&
-		    totals->rollout_count < RARE_FROM);
+		missing += totals->covers[i] == 0;
 	}
 	if (!all)
 		return true;

@@ -1,0 +1,311 @@
+/*
+ * Commands of a rollout that are bad themselves: an analysis that hangs,
+ * floods, is missing or forks, hooks that fail or hang.  Each is said in words,
+ * stops what it must and nothing else, and supd answers all the while.
+ */
+#include "e2e.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WORKERS = 2, ANSWER_MS = 500 };
+
+static char target[32];
+
+/* A build v1 in charge; `script` is what the command `judge` does. */
+static void
+begin(const char *keys, const char *script)
+{
+	char text[1024];
+
+	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
+	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
+	e2e_write("judge", 0755, text);
+	e2e_install_counted("web", "v1", "");
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nready = notify\nstrategy = canary\n"
+	    "steps = 50%% 200ms, 100%%\n%s%s\n", e2e_path("web"), target,
+	    WORKERS, keys, e2e_path("judge"));
+	supd_start_ready(WORKERS);
+	e2e_install_counted("web", "v2", "");
+}
+
+static void
+assert_answers_quickly(void)
+{
+	uint64_t began_ms = e2e_now_ms();
+
+	json_decref(service_status("web"));
+	assert_true(e2e_now_ms() - began_ms < ANSWER_MS);
+}
+
+static json_t *
+await_last(const char *verdict)
+{
+	return rollout_await_verdict("web", 2, verdict);
+}
+
+/* What was kept of a command, to be released. */
+static json_t *
+hook_of(const char *verdict, const char *name)
+{
+	json_t *last = await_last(verdict), *hook, *found = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(last, "hooks"), i, hook) {
+		if (strcmp(json_string_value(json_object_get(hook, "name")),
+		    name) == 0)
+			found = json_incref(hook);
+	}
+	json_decref(last);
+	assert_non_null(found);
+	return found;
+}
+
+/*
+ * Analyses
+ */
+
+#define ANALYSIS "analysis_interval = 100ms\nanalysis_timeout = 400ms\n" \
+	"analysis = "
+
+static void
+check_doubt(const char *script, const char *text)
+{
+	char said[256];
+
+	begin(ANALYSIS, script);
+	supctl("reload", "web", "--no-wait");
+	rollout_await_weight("web", 500);
+	assert_answers_quickly();
+	rollout_await_phase("web", "paused");
+	assert_answers_quickly();
+	snprintf(said, sizeof(said), "rollout of revision 2 is paused: the "
+	    "analysis was inconclusive: %s", text);
+	log_await(said);
+	supctl("rollout", "status", "web");
+	assert_ended(0, "inconclusive");
+	/* It is not wedged: an operator has the last word. */
+	supctl("rollout", "promote", "web");
+	assert_ended(0, "revision 2 is in charge");
+	assert_string_equal(ask_version(target), "v2");
+	supd_stop();
+}
+
+static void
+test_analysis_hangs(void **state)
+{
+	(void)state;
+	check_doubt("echo thinking; exec sleep 1000",
+	    "no end within its time limit, ");
+}
+
+static void
+test_analysis_floods(void **state)
+{
+	(void)state;
+	check_doubt("exec yes", "no end within its time limit, ");
+}
+
+/* All of them are gone with it. */
+static void
+test_analysis_forks(void **state)
+{
+	(void)state;
+	check_doubt("for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait",
+	    "no end within its time limit, ");
+}
+
+static void
+test_analysis_does_not_know(void **state)
+{
+	(void)state;
+	check_doubt("echo no data; exit 2", "no data");
+}
+
+static void
+test_analysis_starts_nothing(void **state)
+{
+	(void)state;
+	check_doubt("exec /no/such/program", "");
+}
+
+/* The path of the script follows, and makes no path that exists. */
+static void
+test_analysis_is_missing(void **state)
+{
+	(void)state;
+	begin("analysis_interval = 100ms\nanalysis = /no/such", "");
+	supctl("reload", "web", "--no-wait");
+	rollout_await_phase("web", "paused");
+	log_await("rollout of revision 2 is paused: the analysis was "
+	    "inconclusive: ");
+	supctl("rollout", "abort", "web");
+	assert_ended(0, "");
+	assert_string_equal(ask_version(target), "v1");
+	supd_stop();
+}
+
+/* It says much, leaves a child that holds its output, and is content. */
+static void
+test_analysis_is_content(void **state)
+{
+	(void)state;
+	begin(ANALYSIS, "head -c 1000000 /dev/zero | tr '\\0' x\n"
+	    "sleep 1000 &\nexit 0");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 is in charge");
+	supd_stop();
+}
+
+/*
+ * Hooks
+ */
+
+static void
+check_before(const char *script, const char *text)
+{
+	json_t *hook;
+
+	begin("hook_timeout = 400ms\nbefore_rollout = ", script);
+	supctl("reload", "web");
+	assert_ended(1, "before_rollout failed: ");
+	assert_ended(1, text);
+	assert_ended(1, "; nothing was changed");
+	hook = hook_of("aborted", "before_rollout");
+	assert_true(json_boolean_value(json_object_get(hook, "failed")));
+	json_decref(hook);
+	assert_int_equal(log_count("revision=2 started"), 0);
+	assert_int_equal(log_count("revision=1 "), 0);
+	assert_int_equal(status_number("web", "revision"), 1);
+	assert_string_equal(ask_version(target), "v1");
+	supd_stop();
+}
+
+static void
+test_before_fails(void **state)
+{
+	(void)state;
+	check_before("echo no database; exit 3", "no database");
+}
+
+static void
+test_before_hangs(void **state)
+{
+	(void)state;
+	check_before("sleep 1000 & sleep 1000", "no end within its time limit");
+}
+
+/* It knows what it is about, and sees the old release in charge. */
+static void
+test_before_passes(void **state)
+{
+	json_t *hook;
+
+	(void)state;
+	begin("before_rollout = ",
+	    "echo $SUPD_SERVICE $SUPD_STABLE_REVISION $SUPD_REVISION");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 is in charge");
+	hook = hook_of("complete", "before_rollout");
+	assert_non_null(strstr(json_string_value(json_object_get(hook,
+	    "output")), "web 1 2"));
+	json_decref(hook);
+	supd_stop();
+}
+
+/* To be released. */
+static json_t *
+await_after(bool failed)
+{
+	json_t *hook;
+
+	begin("after_rollout = ", failed ? "echo too late; exit 1" :
+	    "echo $SUPD_SERVICE $SUPD_REVISION");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 is in charge");
+	do {
+		hook = json_array_get(json_object_get(await_last("complete"),
+		    "hooks"), 0);
+	} while (hook == NULL);
+	assert_int_equal(json_boolean_value(json_object_get(hook, "failed")),
+	    failed);
+	return hook;
+}
+
+static void
+test_after_runs(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(json_string_value(json_object_get(
+	    await_after(false), "output")), "web 2"));
+	supd_stop();
+}
+
+static void
+test_after_fails(void **state)
+{
+	(void)state;
+	await_after(true);
+	log_await("after_rollout failed: too late; the rollout stands");
+	assert_string_equal(ask_version(target), "v2");
+	supd_stop();
+}
+
+/*
+ * The label
+ */
+
+static void
+test_version(void **state)
+{
+	json_t *last;
+
+	(void)state;
+	begin("version = exec ",
+	    "echo two-point-0; echo 2026-11-25T10:00:00Z");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 (two-point-0) is in charge");
+	last = await_last("complete");
+	assert_string_equal(json_string_value(json_object_get(last,
+	    "version")), "two-point-0");
+	assert_int_equal(load_number(last, "commit_time_s"), 1795600800);
+	json_decref(last);
+	supctl("dora", "web", "--json");
+	assert_ended(0, "\"lead_times\":1");
+	supd_stop();
+}
+
+static void
+test_version_fails(void **state)
+{
+	(void)state;
+	begin("hook_timeout = 300ms\nversion = exec ", "sleep 1000");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 is in charge");
+	log_await("the version command gives no label: ");
+	supd_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		E2E_NET_TEST(test_analysis_hangs),
+		E2E_NET_TEST(test_analysis_floods),
+		E2E_NET_TEST(test_analysis_forks),
+		E2E_NET_TEST(test_analysis_does_not_know),
+		E2E_NET_TEST(test_analysis_starts_nothing),
+		E2E_NET_TEST(test_analysis_is_missing),
+		E2E_NET_TEST(test_analysis_is_content),
+		E2E_NET_TEST(test_before_fails),
+		E2E_NET_TEST(test_before_hangs),
+		E2E_NET_TEST(test_before_passes),
+		E2E_NET_TEST(test_after_runs),
+		E2E_NET_TEST(test_after_fails),
+		E2E_NET_TEST(test_version),
+		E2E_NET_TEST(test_version_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
