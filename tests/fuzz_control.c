@@ -89,10 +89,58 @@ world_bind(void *ctx, struct release *release, char *ret_text)
 }
 
 static void
-world_unbind(void *ctx, struct release *release)
+world_unbind(void *ctx, struct release *release, struct lane_end *ret_end)
 {
 	(void)ctx;
 	(void)release;
+	(void)ret_end;
+}
+
+static int
+world_steer(void *ctx, const struct split *split, char *ret_text)
+{
+	(void)ctx;
+	(void)split;
+	(void)ret_text;
+	return 0;
+}
+
+static uint32_t
+world_queued(void *ctx, const struct release *release)
+{
+	(void)ctx;
+	(void)release;
+	return 0;
+}
+
+static uint64_t
+world_accepted(void *ctx)
+{
+	(void)ctx;
+	return now_ms;
+}
+
+static uint64_t
+world_memory_bytes(void *ctx, pid_t pid)
+{
+	(void)ctx;
+	return (uint64_t)pid;
+}
+
+static int
+world_run(void *ctx, const struct task_request *request, char *ret_text)
+{
+	(void)ctx;
+	(void)request;
+	(void)ret_text;
+	return 0;
+}
+
+static void
+world_cancel(void *ctx, uint64_t id)
+{
+	(void)ctx;
+	(void)id;
 }
 
 static void
@@ -189,6 +237,9 @@ static const struct world world = {
 	.unbind = world_unbind, .unpin = world_unpin,
 	.adjust = world_adjust, .start = world_start,
 	.signal = world_signal, .kill = world_kill, .adopt = world_adopt,
+	.join = world_bind, .steer = world_steer, .queued = world_queued,
+	.accepted = world_accepted, .memory_bytes = world_memory_bytes,
+	.run = world_run, .cancel = world_cancel,
 	.arm = world_arm, .recall = world_recall, .record = world_record,
 	.publish = world_publish,
 };
@@ -208,11 +259,22 @@ port_close(void *ctx, uint32_t client)
 	(void)client;
 }
 
-static uint64_t
-port_memory_bytes(void *ctx, pid_t pid)
+static int
+port_queue(void *ctx, const struct shard *shard, uint32_t *ret_length,
+    uint32_t *ret_limit)
 {
 	(void)ctx;
-	return (uint64_t)pid;
+	(void)shard;
+	*ret_length = *ret_limit = 0;
+	return 0;
+}
+
+static int
+port_label(void *ctx, const struct release *release)
+{
+	(void)ctx;
+	(void)release;
+	return -1;
 }
 
 static int
@@ -225,9 +287,11 @@ port_look(void *ctx, const struct spec *spec, struct identity *ret_identity)
 }
 
 static size_t
-port_history(void *ctx, const char *service, size_t limit, char ***ret_lines)
+port_history(void *ctx, const char *service, int64_t before_s, size_t limit,
+    char ***ret_lines)
 {
 	(void)ctx;
+	(void)before_s;
 	(void)service;
 	(void)limit;
 	*ret_lines = NULL;
@@ -243,7 +307,7 @@ port_text(void *ctx)
 
 static const struct command_port port = {
 	.send = port_send, .close = port_close,
-	.memory_bytes = port_memory_bytes, .look = port_look,
+	.queue = port_queue, .look = port_look, .label = port_label,
 	.history = port_history, .ledger_error = port_text,
 	.config_path = port_text,
 };
