@@ -214,7 +214,15 @@ test_before_passes(void **state)
 	supd_stop();
 }
 
-/* To be released. */
+static bool
+has_hook(const json_t *status, const void *unused)
+{
+	(void)unused;
+	return json_array_size(json_object_get(json_object_get(status,
+	    "last"), "hooks")) > 0;
+}
+
+/* Its end comes after that of the rollout.  To be released. */
 static json_t *
 await_after(bool failed)
 {
@@ -224,10 +232,8 @@ await_after(bool failed)
 	    "echo $SUPD_SERVICE $SUPD_REVISION");
 	supctl("reload", "web");
 	assert_ended(0, "revision 2 is in charge");
-	do {
-		hook = json_array_get(json_object_get(await_last("complete"),
-		    "hooks"), 0);
-	} while (hook == NULL);
+	json_decref(rollout_await("web", has_hook, NULL, "after_rollout"));
+	hook = hook_of("complete", "after_rollout");
 	assert_int_equal(json_boolean_value(json_object_get(hook, "failed")),
 	    failed);
 	return hook;
@@ -236,9 +242,13 @@ await_after(bool failed)
 static void
 test_after_runs(void **state)
 {
+	json_t *hook;
+
 	(void)state;
-	assert_non_null(strstr(json_string_value(json_object_get(
-	    await_after(false), "output")), "web 2"));
+	hook = await_after(false);
+	assert_non_null(strstr(json_string_value(json_object_get(hook,
+	    "output")), "web 2"));
+	json_decref(hook);
 	supd_stop();
 }
 
@@ -246,7 +256,7 @@ static void
 test_after_fails(void **state)
 {
 	(void)state;
-	await_after(true);
+	json_decref(await_after(true));
 	log_await("after_rollout failed: too late; the rollout stands");
 	assert_string_equal(ask_version(target), "v2");
 	supd_stop();
