@@ -428,13 +428,33 @@ accident(struct sim *sim)
 	}
 }
 
+/* A service whose old workers are not all gone yet, after its rollout. */
+static struct service *
+just_rolled_out(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->engine.service_count; i++) {
+		struct service *s = sim->engine.services[i];
+
+		if (s->rollout.phase == ROLLOUT_IDLE &&
+		    fleet_count(&s->fleet).leaving != 0 &&
+		    s->last.verdict == VERDICT_COMPLETE &&
+		    s->last.course.split)
+			return s;
+	}
+	return NULL;
+}
+
 void
 sim_command(struct sim *sim)
 {
+	struct service *s = just_rolled_out(sim);
 	uint32_t which = sim_below(sim, 100);
-	struct service *s;
 
 	sim->acted = true;
+	if (s != NULL && sim_chance(sim, 60)) {         /* it is regretted */
+		order_undo(sim, s);
+		return;
+	}
 	if (which < 40) {
 		order_reload(sim);
 		return;

@@ -80,12 +80,22 @@ draw_progress_deadline(struct sim *sim, const struct spec *spec)
 	    spec->backoff_max_ms + between(sim, 1000, 5000);
 }
 
+/* Now and then longer than a rollout waits for its old workers. */
+static uint64_t
+draw_drain_timeout(struct sim *sim)
+{
+	if (sim_chance(sim, 3))
+		return 0;
+	if (sim_chance(sim, 10))
+		return between(sim, 15000, 40000);
+	return between(sim, 100, 5000);
+}
+
 static void
 draw_times(struct sim *sim, struct spec *spec)
 {
 	spec->ready_timeout_ms = between(sim, 200, 5000);
-	spec->drain_timeout_ms = sim_chance(sim, 3) ? 0 :
-	    between(sim, 100, 5000);
+	spec->drain_timeout_ms = draw_drain_timeout(sim);
 	spec->backoff_min_ms = between(sim, 20, 500);
 	spec->backoff_max_ms = spec->backoff_min_ms + between(sim, 0, 4000);
 	spec->min_ready_ms = sim_chance(sim, 50) ? 0 : between(sim, 10, 2000);
