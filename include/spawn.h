@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "event.h"
 #include "release.h"
 #include "worker.h"
 
@@ -92,6 +93,12 @@ int spawn(const struct launch *, struct process *ret_process,
 /* The same for a task. */
 int spawn_task(const struct task_launch *, struct process *ret_process,
     struct spawn_failure *ret_failure);
+
+/*
+ * Reaps a process that has ended, and tells how.  One that is no child of ours
+ * (a main process that a worker named) tells nobody: the number is -1 then.
+ */
+struct exit_status process_reap(int pidfd);
 
 /*
  * True if the failure is the system's (no memory, no process, no fd left) and

@@ -145,21 +145,6 @@ crew_tell(const struct member *m, enum event_type type, uint64_t value,
  * How a worker ends
  */
 
-static struct exit_status
-take_status(const struct member *m)
-{
-	siginfo_t info = { 0 };
-	struct exit_status exit = { .number = -1 };
-
-	/* A main process that the worker named may be no child of ours. */
-	if (waitid(P_PIDFD, (id_t)m->pidfd, &info, WEXITED | WNOHANG) == 0 &&
-	    info.si_pid != 0) {
-		exit.by_signal = info.si_code != CLD_EXITED;
-		exit.number = info.si_status;
-	}
-	return exit;
-}
-
 static void
 member_ended(struct member *m)
 {
@@ -177,7 +162,7 @@ member_ended(struct member *m)
 		killed_group = m->group;
 		(void)kill(-killed_group, SIGKILL);
 	}
-	event.exit = take_status(m);
+	event.exit = process_reap(m->pidfd);
 	crew_leave(m);
 	free_member(m);
 	(void)orphan_kill(is_known, crew_has_socket, killed_group);

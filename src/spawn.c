@@ -388,6 +388,20 @@ spawn_task(const struct task_launch *launch, struct process *ret_process,
 	return run(ret_process, ret_failure);
 }
 
+struct exit_status
+process_reap(int pidfd)
+{
+	struct exit_status exit = { .number = -1 };
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) == 0 &&
+	    info.si_pid != 0) {
+		exit.by_signal = info.si_code != CLD_EXITED;
+		exit.number = info.si_status;
+	}
+	return exit;
+}
+
 /* At whatever stage: exec and setuid run out of memory and processes too. */
 bool
 spawn_refused(const struct spawn_failure *failure)

@@ -176,20 +176,6 @@ on_output(void *ctx, int events)
  * How it ends
  */
 
-static struct exit_status
-take_status(const struct task *t)
-{
-	struct exit_status exit = { .number = -1 };
-	siginfo_t status = { 0 };
-
-	if (waitid(P_PIDFD, (id_t)t->pidfd, &status, WEXITED | WNOHANG) == 0 &&
-	    status.si_pid != 0) {
-		exit.by_signal = status.si_code != CLD_EXITED;
-		exit.number = status.si_status;
-	}
-	return exit;
-}
-
 static void
 report(const struct task *t, struct exit_status exit)
 {
@@ -212,7 +198,7 @@ task_ended(struct task *t)
 	(void)kill(-t->pid, SIGKILL);
 	if (t->output_fd >= 0)
 		(void)read_output(t);
-	exit = take_status(t);
+	exit = process_reap(t->pidfd);
 	leave(t);
 	if (t->done != NULL)
 		report(t, exit);
