@@ -30,9 +30,10 @@ int diag_ask(const struct nlmsghdr *request, diag_answer answer, void *ctx);
 int diag_ask_tcp(int family, uint32_t states, uint16_t port,
     diag_answer answer, void *ctx);
 
-/* An attribute of such a message (INET_DIAG_SOCKOPT …) that has at least so
- * many bytes, or NULL. */
-const void *diag_attribute(const struct nlmsghdr *, unsigned short type,
-    size_t size_bytes);
+/* An attribute (INET_DIAG_SOCKOPT …) with at least `size_bytes`, behind the
+ * struct inet_diag_msg or unix_diag_msg of a message, which has `message_bytes`;
+ * or NULL. */
+const void *diag_attribute(const struct nlmsghdr *, size_t message_bytes,
+    unsigned short type, size_t size_bytes);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef SUPD_SUPCTL_ROLLOUT_H
 #define SUPD_SUPCTL_ROLLOUT_H
 
+#include "listener.h"
 #include "supctl.h"
 
 /* ---- supctl_steps.c */
@@ -31,11 +32,9 @@ void steps_print_last(struct draw *, const json_t *deployment);
 
 /* ---- supctl_share.c */
 
-enum { SHARE_LABELS = 8 };        /* LABELS_MAX of listener.h */
-
 /* Open connections, by the label of the lane that accepted them. */
 struct share {
-	uint32_t counts[SHARE_LABELS];
+	uint32_t counts[LABELS_MAX];
 	bool known;                     /* else they say nothing */
 };
 

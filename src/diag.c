@@ -113,12 +113,12 @@ diag_ask_tcp(int family, uint32_t states, uint16_t port,
 }
 
 const void *
-diag_attribute(const struct nlmsghdr *header, unsigned short type,
-    size_t size_bytes)
+diag_attribute(const struct nlmsghdr *header, size_t message_bytes,
+    unsigned short type, size_t size_bytes)
 {
-	const struct inet_diag_msg *message = NLMSG_DATA(header);
-	const struct rtattr *attribute = (const struct rtattr *)(message + 1);
-	int left = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*message));
+	const struct rtattr *attribute = (const void *)((const char *)
+	    NLMSG_DATA(header) + NLMSG_ALIGN(message_bytes));
+	int left = (int)header->nlmsg_len - (int)NLMSG_SPACE(message_bytes);
 
 	for (; RTA_OK(attribute, left);
 	    attribute = RTA_NEXT(attribute, left)) {

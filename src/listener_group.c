@@ -38,7 +38,8 @@ is_ours(const struct search *search, const struct nlmsghdr *header)
 		return false;
 	if (!search->wildcard_6)
 		return true;
-	ipv6_only = diag_attribute(header, INET_DIAG_SKV6ONLY, 1);
+	ipv6_only = diag_attribute(header, sizeof(*found), INET_DIAG_SKV6ONLY,
+	    1);
 	return ipv6_only != NULL && (*ipv6_only != 0) ==
 	    search->spec->ipv6_only;
 }

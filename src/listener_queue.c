@@ -11,12 +11,10 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "diag.h"
@@ -39,23 +37,15 @@ tcp_queue(int fd, struct shard_queue *ret_queue)
 static int
 read_lengths(const struct nlmsghdr *header, void *ctx)
 {
-	const struct unix_diag_msg *answer = NLMSG_DATA(header);
-	const struct rtattr *attribute = (const struct rtattr *)(answer + 1);
 	struct shard_queue *ret_queue = ctx;
-	struct unix_diag_rqlen lengths;
-	int left = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*answer));
+	const struct unix_diag_rqlen *lengths = diag_attribute(header,
+	    sizeof(struct unix_diag_msg), UNIX_DIAG_RQLEN, sizeof(*lengths));
 
-	while (RTA_OK(attribute, left)) {
-		if (attribute->rta_type == UNIX_DIAG_RQLEN &&
-		    RTA_PAYLOAD(attribute) >= sizeof(lengths)) {
-			memcpy(&lengths, RTA_DATA(attribute), sizeof(lengths));
-			ret_queue->length = lengths.udiag_rqueue;
-			ret_queue->limit = lengths.udiag_wqueue;
-			return 0;
-		}
-		attribute = RTA_NEXT(attribute, left);
-	}
-	return -EOPNOTSUPP;
+	if (lengths == NULL)
+		return -EOPNOTSUPP;
+	ret_queue->length = lengths->udiag_rqueue;
+	ret_queue->limit = lengths->udiag_wqueue;
+	return 0;
 }
 
 static int

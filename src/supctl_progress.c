@@ -115,7 +115,7 @@ static void
 measure(const json_t *service, const json_t *lanes,
     struct share_reader *reader, struct measured *ret)
 {
-	bool seen[SHARE_LABELS] = { false };
+	bool seen[LABELS_MAX] = { false };
 	json_t *lane;
 	size_t i;
 
@@ -123,7 +123,7 @@ measure(const json_t *service, const json_t *lanes,
 	json_array_foreach(lanes, i, lane) {
 		uint64_t label = field_number(lane, "label");
 
-		if (!field_given(lane, "label") || label >= SHARE_LABELS ||
+		if (!field_given(lane, "label") || label >= LABELS_MAX ||
 		    seen[label])
 			return;
 		seen[label] = true;
@@ -131,7 +131,7 @@ measure(const json_t *service, const json_t *lanes,
 	if (json_array_size(lanes) < 2)
 		return;
 	ret->share = share_measure(reader, field_list(service, "listeners"));
-	for (i = 0; i < SHARE_LABELS; i++)
+	for (i = 0; i < LABELS_MAX; i++)
 		if (seen[i])
 			ret->total += ret->share.counts[i];
 }
@@ -140,7 +140,7 @@ static void
 print_measured(struct table *t, const json_t *lane, const struct measured *m)
 {
 	uint32_t count = m->share.counts[field_number(lane, "label") %
-	    SHARE_LABELS];
+	    LABELS_MAX];
 	uint64_t permille;
 
 	if (!m->share.known || m->total == 0) {

@@ -32,8 +32,10 @@ count(const struct nlmsghdr *header, void *ctx)
 	struct tally *tally = ctx;
 
 	assert_int_equal(found->idiag_state, TCP_LISTEN);
-	assert_non_null(diag_attribute(header, INET_DIAG_SHUTDOWN, 1));
-	assert_null(diag_attribute(header, INET_DIAG_SHUTDOWN, 100));
+	assert_non_null(diag_attribute(header, sizeof(*found),
+	    INET_DIAG_SHUTDOWN, 1));
+	assert_null(diag_attribute(header, sizeof(*found),
+	    INET_DIAG_SHUTDOWN, 100));
 	return ++tally->count == tally->stop_at ? 77 : 0;
 }
 

@@ -133,7 +133,7 @@ see(const struct nlmsghdr *header, void *ctx)
 {
 	const struct inet_diag_msg *found = NLMSG_DATA(header);
 	const struct inet_diag_sockopt *options = diag_attribute(header,
-	    INET_DIAG_SOCKOPT, sizeof(*options));
+	    sizeof(*found), INET_DIAG_SOCKOPT, sizeof(*options));
 	struct sighting *sighting = ctx;
 
 	if (ntohs(found->id.idiag_dport) == sighting->client_port &&

@@ -161,7 +161,7 @@ test_labels(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		for (uint32_t label = 0; label < SHARE_LABELS; label++) {
+		for (uint32_t label = 0; label < LABELS_MAX; label++) {
 			struct share_reader reader = { .off = false };
 			struct share share;
 			struct lane lane;
@@ -174,7 +174,7 @@ test_labels(void **state)
 			share = measure(&reader, kinds[i].listeners,
 			    lane.port);
 			assert_true(share.known);
-			for (uint32_t j = 0; j < SHARE_LABELS; j++)
+			for (uint32_t j = 0; j < LABELS_MAX; j++)
 				assert_int_equal(share.counts[j],
 				    j == label ? 3 : 0);
 			close_lane(&lane);
