@@ -65,7 +65,7 @@ enum lane { LANE_STABLE, LANE_CANDIDATE, LANE_COUNT };
 struct judge {
 	struct lane_probe probes[LANE_COUNT];
 	uint64_t analysis;              /* the task that runs; 0: none */
-	uint64_t analysis_began_ms, analysis_next_ms;
+	uint64_t analysis_began_ms;
 	uint64_t hook;                  /* before_rollout, or what gives the */
 	enum task_kind hook_kind;       /* version */
 	uint64_t sample_next_ms;

@@ -46,6 +46,11 @@ int engine_deploy(struct engine *, struct service *, struct release *,
     enum deployment_kind, enum strategy, struct reload_result *ret_result,
     char *ret_text);
 
+/* What a request that leads to this deployment is answered; `text` is what is
+ * done. */
+void engine_describe(const struct service *, const struct deployment *,
+    const char *text, struct reload_result *ret_result);
+
 /* To another state, and says so. */
 void engine_change_state(struct engine *, struct service *, struct worker *,
     enum worker_event);
@@ -65,6 +70,7 @@ uint64_t engine_memory_bytes(struct engine *, struct service *,
 /* The present observation, or NULL; a new one where the step is another. */
 struct observation *engine_observation(struct service *);
 void engine_observe(struct engine *, struct service *);
+/* Closes it, if there is one; the next begins now. */
 void engine_end_observation(struct engine *, struct service *);
 /* Closes the lane that lost, and notes what was in its queue. */
 void engine_count_losses(struct engine *, struct service *,

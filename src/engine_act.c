@@ -179,7 +179,6 @@ act_step(struct engine *engine, struct service *s, const struct action *a)
 	const struct course *course = &s->rollout.course;
 	struct step step = strategy_step(&s->policy, course, a->step);
 
-	/* what a probe said of fewer workers says nothing of more */
 	service_say(engine, s, NOTICE_STEP, NOTICE_PLAIN, NULL,
 	    "step %u of %u: %u of %u workers of revision %u", a->step + 1,
 	    strategy_step_count(&s->policy, course), step.candidates,

@@ -12,12 +12,7 @@
 
 #include "engine_parts.h"
 
-/*
- * A restart is rolled, whatever the strategy: it brings nothing new.  An undo
- * skips the steps: that release has been in charge.  Lanes are used where they
- * are possible and something comes of it; and by a release that has one already,
- * because its old workers have not left yet.
- */
+/* Its old workers have not left yet. */
 static bool
 has_own_lane(struct service *s, const struct release *release)
 {
@@ -33,6 +28,11 @@ has_own_lane(struct service *s, const struct release *release)
 	return release->shard_count > 0;
 }
 
+/*
+ * A restart is rolled, whatever the strategy: it brings nothing new.  An undo
+ * skips the steps: that release has been in charge.  Lanes are used where they
+ * are possible and something comes of it; and by a release that has one already.
+ */
 struct course
 engine_course(struct service *s, const struct release *release,
     enum deployment_kind kind, enum strategy strategy)
@@ -204,9 +204,9 @@ take_charge(struct engine *engine, struct service *s, struct release *release,
 	engine_record(engine, s, d, VERDICT_COMPLETE);
 }
 
-static void
-describe(struct service *s, const struct deployment *d,
-    struct reload_result *ret_result, const char *text)
+void
+engine_describe(const struct service *s, const struct deployment *d,
+    const char *text, struct reload_result *ret_result)
 {
 	memcpy(ret_result->service, s->name, sizeof(ret_result->service));
 	ret_result->deployment = d->id;
@@ -236,9 +236,10 @@ engine_deploy(struct engine *engine, struct service *s,
 		s->next_release = release;
 		/* what it shares now may be gone when its turn comes */
 		engine->world->unbind(engine->world->ctx, release, NULL);
-		describe(s, &d, ret_result, rollout_is_in_charge(&s->rollout) ?
+		engine_describe(s, &d, rollout_is_in_charge(&s->rollout) ?
 		    "waits until the old workers of the last rollout are gone" :
-		    "waits until the rollout that runs now has gone back");
+		    "waits until the rollout that runs now has gone back",
+		    ret_result);
 		return 0;
 	}
 	if (!is_kept && service_keep(engine, s, release) < 0) {
@@ -249,8 +250,8 @@ engine_deploy(struct engine *engine, struct service *s,
 	}
 	if (s->stopped) {
 		take_charge(engine, s, release, &d);
-		describe(s, &d, ret_result, "the service is stopped; this is "
-		    "what `start` will run");
+		engine_describe(s, &d, "the service is stopped; this is what "
+		    "`start` will run", ret_result);
 		ret_result->deployment = 0;
 		ret_result->rolls_out = false;
 		return 0;
@@ -261,7 +262,7 @@ engine_deploy(struct engine *engine, struct service *s,
 		return -1;
 	}
 	begin(engine, s, release, &d);
-	describe(s, &d, ret_result, "rolling out");
+	engine_describe(s, &d, "rolling out", ret_result);
 	return 0;
 }
 
@@ -278,19 +279,17 @@ begin_next(struct engine *engine, struct service *s)
 	s->next_release = NULL;
 	s->next = (struct deployment){ 0 };
 	if (service_keep(engine, s, release) < 0) {
-		end_unbegun(engine, s, &d, VERDICT_ABORTED,
+		(void)snprintf(why, sizeof(why),
 		    "too many releases still have workers");
-		engine->world->unpin(engine->world->ctx, release);
+	} else if (world->bind(world->ctx, release, why) == 0 &&
+	    join(engine, release, &d, why) == 0) {
+		begin(engine, s, release, &d);
 		return;
-	}
-	if (world->bind(world->ctx, release, why) < 0 ||
-	    join(engine, release, &d, why) < 0) {
+	} else {
 		service_kept(s, release->revision)->release = NULL;
-		end_unbegun(engine, s, &d, VERDICT_ABORTED, why);
-		engine->world->unpin(engine->world->ctx, release);
-		return;
 	}
-	begin(engine, s, release, &d);
+	end_unbegun(engine, s, &d, VERDICT_ABORTED, why);
+	world->unpin(world->ctx, release);
 }
 
 void

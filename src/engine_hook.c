@@ -190,16 +190,23 @@ begin_hook(struct engine *engine, struct service *s, enum task_kind kind)
 	engine_hook_ended(engine, s, &failed);
 }
 
+static void
+begin_before(struct engine *engine, struct service *s)
+{
+	if (s->spec->before_rollout != NULL)
+		begin_hook(engine, s, TASK_BEFORE);
+	else
+		rollout_prepared(&s->rollout,
+		    engine->world->now_ms(engine->world->ctx));
+}
+
 void
 engine_prepare(struct engine *engine, struct service *s)
 {
 	if (wants_version(s))
 		begin_hook(engine, s, TASK_VERSION);
-	else if (s->spec->before_rollout != NULL)
-		begin_hook(engine, s, TASK_BEFORE);
 	else
-		rollout_prepared(&s->rollout,
-		    engine->world->now_ms(engine->world->ctx));
+		begin_before(engine, s);
 }
 
 /* A build without a label is as good as one with it. */
@@ -298,11 +305,7 @@ engine_hook_ended(struct engine *engine, struct service *s,
 		return;
 	}
 	take_version(engine, s, result);
-	if (s->spec->before_rollout != NULL)
-		begin_hook(engine, s, TASK_BEFORE);
-	else
-		rollout_prepared(&s->rollout,
-		    engine->world->now_ms(engine->world->ctx));
+	begin_before(engine, s);
 }
 
 /*

@@ -162,12 +162,12 @@ engine_end_observation(struct engine *engine, struct service *s)
 	struct observation *o = engine_observation(s);
 	uint64_t accepted = world->accepted(world->ctx);
 
-	if (o == NULL)
-		return;
-	o->duration_ms = world->now_ms(world->ctx) - s->deployment.started_ms -
-	    o->began_ms;
-	if (accepted >= s->judge.accepted && s->judge.accepted != 0)
-		o->connections += accepted - s->judge.accepted;
+	if (o != NULL) {
+		o->duration_ms = world->now_ms(world->ctx) -
+		    s->deployment.started_ms - o->began_ms;
+		if (accepted >= s->judge.accepted && s->judge.accepted != 0)
+			o->connections += accepted - s->judge.accepted;
+	}
 	s->judge.accepted = accepted;
 }
 
@@ -180,7 +180,6 @@ begin_observation(struct engine *engine, struct service *s)
 	struct observation *o;
 
 	engine_end_observation(engine, s);
-	s->judge.accepted = world->accepted(world->ctx);
 	if (d->observation_count == STEPS_MAX)
 		return;
 	o = &d->observations[d->observation_count++];

@@ -76,8 +76,9 @@ engine_order(struct engine *engine, struct service *s, enum rollout_verb verb,
 		[ROLLOUT_CAN_PROMOTE] = "goes to the end, without holds",
 		[ROLLOUT_CAN_ABORT] = "is taken back",
 	};
-	bool ends_keep = verb == ROLLOUT_CAN_PROMOTE &&
-	    s->rollout.phase == ROLLOUT_KEEP;
+	const char *text = verb == ROLLOUT_CAN_PROMOTE &&
+	    s->rollout.phase == ROLLOUT_KEEP ?
+	    "stays in charge, the old workers go" : texts[verb];
 
 	memset(ret_result, 0, sizeof(*ret_result));
 	if (!rollout_can(&s->rollout, verb)) {
@@ -90,15 +91,7 @@ engine_order(struct engine *engine, struct service *s, enum rollout_verb verb,
 	edit(&s->rollout, verb, engine->world->now_ms(engine->world->ctx));
 	service_say(engine, s, verb == ROLLOUT_CAN_PAUSE ? NOTICE_PAUSED :
 	    NOTICE_RESUMED, NOTICE_PLAIN, NULL, "an operator said %s: revision "
-	    "%u %s", rollout_verb_name(verb), s->rollout.candidate, ends_keep ?
-	    "stays in charge, the old workers go" : texts[verb]);
-	memcpy(ret_result->service, s->name, sizeof(ret_result->service));
-	ret_result->deployment = s->deployment.id;
-	ret_result->revision = s->rollout.candidate;
-	ret_result->policy = s->policy;
-	ret_result->course = s->rollout.course;
-	ret_result->rolls_out = true;
-	(void)snprintf(ret_result->text, sizeof(ret_result->text), "%s",
-	    ends_keep ? "stays in charge, the old workers go" : texts[verb]);
+	    "%u %s", rollout_verb_name(verb), s->rollout.candidate, text);
+	engine_describe(s, &s->deployment, text, ret_result);
 	return 0;
 }

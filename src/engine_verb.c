@@ -45,6 +45,8 @@ static int
 undo_running(struct service *s, struct reload_result *ret_result,
     char *ret_text)
 {
+	char text[64];
+
 	if (s->rollout.phase == ROLLOUT_ROLLBACK) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX,
 		    "%s: is going back to revision %u already", s->name,
@@ -52,14 +54,10 @@ undo_running(struct service *s, struct reload_result *ret_result,
 		return -1;
 	}
 	rollout_recall(&s->rollout, FAULT_OPERATOR);
-	memcpy(ret_result->service, s->name, sizeof(ret_result->service));
-	ret_result->deployment = s->deployment.id;
+	(void)snprintf(text, sizeof(text), "going back to revision %u",
+	    s->rollout.stable);
+	engine_describe(s, &s->deployment, text, ret_result);
 	ret_result->revision = s->rollout.stable;
-	ret_result->policy = s->policy;
-	ret_result->course = s->rollout.course;
-	ret_result->rolls_out = true;
-	(void)snprintf(ret_result->text, sizeof(ret_result->text),
-	    "going back to revision %u", s->rollout.stable);
 	return 0;
 }
 
