@@ -171,8 +171,8 @@ take_request(struct call *call, struct reload *request, int *ret_wait)
 	if (!call_unpack(call,
 	    "{s?o, s?s, s?I, s?s, s?b, s?b, s?b, s?b !}", "services", &names,
 	    "version", &request->version, "commit_time_s", &commit_time_s,
-	    "strategy", &strategy, "force", &force, "if_changed", &if_changed, "plan", &plan,
-	    "wait", ret_wait))
+	    "strategy", &strategy, "force", &force, "if_changed", &if_changed,
+	    "plan", &plan, "wait", ret_wait))
 		return false;
 	if (request->version != NULL && !is_label(request->version)) {
 		call_bad_parameter(call, "version");
@@ -213,6 +213,18 @@ call_reload(struct call *call)
 	config_errors_release(&errors);
 }
 
+/* The service that a call is about, or NULL and it was answered. */
+static struct service *
+take_service(struct call *call, int *ret_wait)
+{
+	const char *name;
+
+	if (!call_unpack(call, "{s:s, s?b !}", "service", &name, "wait",
+	    ret_wait))
+		return NULL;
+	return call_service(call, name);
+}
+
 void
 call_undo(struct call *call)
 {
@@ -243,14 +255,9 @@ call_restart(struct call *call)
 {
 	struct reload_result result;
 	char text[REASON_BYTES_MAX];
-	const char *name;
-	struct service *s;
 	int wait = 0;
+	struct service *s = take_service(call, &wait);
 
-	if (!call_unpack(call, "{s:s, s?b !}", "service", &name, "wait",
-	    &wait))
-		return;
-	s = call_service(call, name);
 	if (s == NULL)
 		return;
 	if (engine_restart(call->command->engine, s, &result, text) < 0)
@@ -264,14 +271,9 @@ run_order(struct call *call, enum rollout_verb verb)
 {
 	struct reload_result result;
 	char text[REASON_BYTES_MAX];
-	const char *name;
-	struct service *s;
 	int wait = 0;
+	struct service *s = take_service(call, &wait);
 
-	if (!call_unpack(call, "{s:s, s?b !}", "service", &name, "wait",
-	    &wait))
-		return;
-	s = call_service(call, name);
 	if (s == NULL)
 		return;
 	if (engine_order(call->command->engine, s, verb, &result, text) < 0)
