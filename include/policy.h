@@ -15,6 +15,9 @@ enum restart { RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER };
 enum strategy { STRATEGY_ROLLING, STRATEGY_CANARY, STRATEGY_BLUE_GREEN };
 enum promotion { PROMOTION_AUTO, PROMOTION_MANUAL };
 
+/* All of the new connections, as a weight. */
+enum { WHOLE_PERMILLE = 1000 };
+
 /* One step of `steps`, as a user wrote it. */
 struct canary_step {
 	uint32_t weight_permille;       /* of new connections, 1 to 1000 */

@@ -220,6 +220,9 @@ void rollout_analysed(struct rollout *, uint64_t began_ms);
 bool rollout_inconclusive(struct rollout *, uint64_t now_ms);
 void rollout_fail(struct rollout *, enum rollout_fault);
 
+/* Has the candidate passed a probe since this worker of it is ready? */
+bool rollout_is_probed(const struct rollout *, const struct worker *);
+
 /* Would a failure of the candidate take this rollout back (or pause it)? */
 bool rollout_is_judged(const struct rollout *);
 

@@ -67,15 +67,14 @@ void cursor_watch_progress(struct tick *);
 void cursor_check_progress(struct tick *);
 void cursor_follow_phase(struct tick *);
 void cursor_climb(struct tick *);
-/* Has the candidate passed a probe since this worker of it is ready?  True
- * where there is none. */
+/* rollout_is_probed(), and true where there are no probes.  NULL is not. */
 bool cursor_is_probed(const struct tick *, const struct worker *);
 bool cursor_is_last(const struct tick *);
+/* Do as many releases drain as may, besides the two of the rollout? */
+bool cursor_is_crowded(const struct tick *);
 
 /* rollout_finish.c */
 void cursor_finish(struct tick *);
-/* Do as many releases drain as may, besides the two of the rollout? */
-bool cursor_is_crowded(const struct tick *);
 
 /* rollout_fleet.c */
 /* Who fills which place, how many are there; again in another phase. */

@@ -49,7 +49,8 @@ command_steps(const struct policy *policy, const struct course *course)
 static json_t *
 observation_json(const struct observation *o)
 {
-	uint64_t candidate = o->connections * o->weight_permille / 1000;
+	uint64_t candidate = o->connections * o->weight_permille /
+	    WHOLE_PERMILLE;
 
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I,"
 	    " s:I, s:o, s:o}",
@@ -170,7 +171,7 @@ lane_json(struct call *call, struct service *s, enum lane lane)
 	    "version", release != NULL ?
 	    command_text_or_null(release->version) : json_null(),
 	    "weight_permille", (json_int_t)(lane == LANE_STABLE ?
-	    1000 - weight : weight),
+	    WHOLE_PERMILLE - weight : weight),
 	    "ready", (json_int_t)fleet_count_state(&s->fleet, revision,
 	    WORKER_READY),
 	    "workers", (json_int_t)fleet_count_revision(&s->fleet, revision),
@@ -219,7 +220,7 @@ lacks_probe(const struct service *s)
 		const struct worker *w = &s->fleet.workers[i];
 
 		if (w->state == WORKER_READY && w->revision == r->candidate &&
-		    (r->probed_ms == NOT_YET_MS || r->probed_ms < w->ready_ms))
+		    !rollout_is_probed(r, w))
 			return true;
 	}
 	return false;

@@ -14,7 +14,6 @@
 
 enum {
 	STEP_BYTES_MAX = 64,            /* `99.9% 604800000ms` and blanks */
-	WEIGHT_WHOLE = 1000,            /* permille */
 };
 
 #define HOLD_MS_MAX (UINT64_C(7) * 24 * 3600 * 1000)
@@ -33,7 +32,7 @@ parse_weight(const char *text, uint32_t *ret_permille)
 		value += (uint64_t)(end[1] - '0');
 		end += 2;
 	}
-	if (strcmp(end, "%") != 0 || value == 0 || value > WEIGHT_WHOLE)
+	if (strcmp(end, "%") != 0 || value == 0 || value > WHOLE_PERMILLE)
 		return -EINVAL;
 	*ret_permille = (uint32_t)value;
 	return 0;
@@ -111,7 +110,7 @@ check_steps(const struct canary_step *steps, uint32_t count, char *ret_text)
 			    " pause, 100%%`; only the last may have none",
 			    i + 1, spec_weight(steps[i].weight_permille).text);
 	}
-	if (last->weight_permille != WEIGHT_WHOLE)
+	if (last->weight_permille != WHOLE_PERMILLE)
 		return config_refuse(ret_text, "the last step must be 100%%,"
 		    " not %s", spec_weight(last->weight_permille).text);
 	return 0;

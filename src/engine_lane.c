@@ -8,8 +8,6 @@
 
 #include "engine_parts.h"
 
-enum { WHOLE = 1000 };
-
 /* A kernel that refused is asked again after so long. */
 #define STEER_RETRY_MS UINT64_C(1000)
 
@@ -94,7 +92,7 @@ engine_look_at_queue(struct engine *engine, struct service *s)
 		return;
 	if (r->weight_permille == 0)
 		empty = service_release(s, r->candidate);
-	else if (r->weight_permille == WHOLE)
+	else if (r->weight_permille == WHOLE_PERMILLE)
 		empty = service_release(s, r->base);
 	if (empty != NULL && world->queued(world->ctx, empty) > 0)
 		rollout_busy(&s->rollout, world->now_ms(world->ctx));
@@ -143,7 +141,7 @@ engine_weight_permille(const struct service *s)
 	for (uint32_t i = 0; i < s->policy.workers &&
 	    i < s->fleet.slot_capacity; i++)
 		taken += s->fleet.slots[i].handed_over;
-	return taken * WHOLE / s->policy.workers;
+	return taken * WHOLE_PERMILLE / s->policy.workers;
 }
 
 struct observation *

@@ -18,8 +18,6 @@
 #include "log.h"
 #include "steer.h"
 
-enum { WHOLE = 1000 };
-
 /* Where most connections go: what a release shares that has no lane. */
 static struct shard *
 main_shard(const struct listener *l)
@@ -30,7 +28,7 @@ main_shard(const struct listener *l)
 		return l->shards[0];
 	steering = listener_steering(l);
 	return steering->candidate != NULL &&
-	    steering->weight_permille > WHOLE / 2 ? steering->candidate :
+	    steering->weight_permille > WHOLE_PERMILLE / 2 ? steering->candidate :
 	    steering->stable;
 }
 
@@ -148,7 +146,7 @@ divide(struct shard *stable, struct shard *candidate, enum steer steer,
 	steering.stable = stable;
 	steering.candidate = candidate;
 	steering.weight_permille = candidate == NULL ? 0 :
-	    l->spec->preview ? WHOLE : weight_permille;
+	    l->spec->preview ? WHOLE_PERMILLE : weight_permille;
 	error = listener_steer(l, &steering, ret_text);
 	if (error == 0)
 		report_strangers(l);
@@ -219,7 +217,7 @@ join_one(struct shard *shared, char *ret_text)
 	check_backlog(own);
 	report_strangers(l);
 	if (l->spec->preview && divide(shared, own,
-	    listener_steering(l)->steer, WHOLE, ret_text) < 0) {
+	    listener_steering(l)->steer, WHOLE_PERMILLE, ret_text) < 0) {
 		shard_unref(own);
 		return NULL;
 	}

@@ -130,10 +130,8 @@ cursor_is_crowded(const struct tick *t)
 bool
 cursor_is_probed(const struct tick *t, const struct worker *w)
 {
-	const struct rollout *r = t->rollout;
-
 	return !t->policy->probe || (w != NULL &&
-	    r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms);
+	    rollout_is_probed(t->rollout, w));
 }
 
 /* Are all workers there that the step asks for, and found good? */

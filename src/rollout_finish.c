@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { WHOLE = 1000 };
-
 static bool
 has_arrived(const struct tick *t)
 {
@@ -49,7 +47,7 @@ is_retired(struct tick *t)
 
 	if (tick_has_live(t, r->stable) || !has_left(t, r->stable))
 		return false;
-	return r->weight_permille == WHOLE ||
+	return r->weight_permille == WHOLE_PERMILLE ||
 	    fleet_count_revision(t->fleet, r->stable) == 0;
 }
 

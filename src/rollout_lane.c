@@ -11,8 +11,6 @@
 
 #include <stddef.h>
 
-enum { WHOLE = 1000 };
-
 /* How often a queue that must get empty is looked at. */
 #define LOOK_AGAIN_MS UINT64_C(20)
 
@@ -28,7 +26,7 @@ static uint32_t
 weight_of(const struct rollout *r, uint32_t lane)
 {
 	if (lane == r->base)
-		return WHOLE - r->weight_permille;
+		return WHOLE_PERMILLE - r->weight_permille;
 	return r->course.split && lane == r->candidate ? r->weight_permille : 0;
 }
 
@@ -64,7 +62,7 @@ share_of_slots(const struct tick *t)
 	}
 	if (candidates + stable == 0)
 		return t->rollout->weight_permille;
-	return candidates * WHOLE / (candidates + stable);
+	return candidates * WHOLE_PERMILLE / (candidates + stable);
 }
 
 /*
@@ -82,7 +80,7 @@ weight_on_the_way_back(const struct tick *t)
 	    stable >= t->floor)
 		return 0;
 	return candidates + stable == 0 ? r->weight_permille :
-	    candidates * WHOLE / (candidates + stable);
+	    candidates * WHOLE_PERMILLE / (candidates + stable);
 }
 
 /* What the rollout wants. */
@@ -99,7 +97,7 @@ wanted_weight(const struct tick *t)
 		return 0;
 	case ROLLOUT_KEEP:
 	case ROLLOUT_RETIRE:
-		return WHOLE;
+		return WHOLE_PERMILLE;
 	case ROLLOUT_ROLLBACK:
 		return weight_on_the_way_back(t);
 	case ROLLOUT_CLIMB:

@@ -156,6 +156,12 @@ rollout_probed(struct rollout *r, uint64_t began_ms)
 	r->probed_ms = began_ms;
 }
 
+bool
+rollout_is_probed(const struct rollout *r, const struct worker *w)
+{
+	return r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms;
+}
+
 void
 rollout_analysed(struct rollout *r, uint64_t began_ms)
 {

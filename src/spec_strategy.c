@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WEIGHT_WHOLE = 1000 };   /* permille */
-
 /*
  * A lane that lost its weight is emptied in peace: a second is time for a
  * handshake whose last packet was lost once (RFC 6298 waits that long), five are
@@ -65,7 +63,7 @@ uneven_step(const struct spec *spec, uint32_t workers)
 	uint32_t i = 0;
 
 	while (i < spec->step_count && (uint64_t)spec->steps[i].weight_permille
-	    * workers % WEIGHT_WHOLE == 0)
+	    * workers % WHOLE_PERMILLE == 0)
 		i++;
 	return i;
 }
@@ -75,7 +73,7 @@ static bool
 canary_is_even(const struct spec *spec, uint32_t workers, char *ret_text)
 {
 	uint32_t uneven = uneven_step(spec, workers);
-	uint32_t divisor = WEIGHT_WHOLE;
+	uint32_t divisor = WHOLE_PERMILLE;
 
 	if (uneven == spec->step_count)
 		return true;
@@ -88,8 +86,8 @@ canary_is_even(const struct spec *spec, uint32_t workers, char *ret_text)
 	    " workers, or weights that are multiples of %s", workers,
 	    workers == 1 ? "" : "s", spec_lanes_obstacle(spec).text, uneven + 1,
 	    spec_weight(spec->steps[uneven].weight_permille).text,
-	    WEIGHT_WHOLE / divisor, spec_weight(WEIGHT_WHOLE /
-	    common_divisor(WEIGHT_WHOLE, workers)).text);
+	    WHOLE_PERMILLE / divisor, spec_weight(WHOLE_PERMILLE /
+	    common_divisor(WHOLE_PERMILLE, workers)).text);
 	return false;
 }
 
@@ -98,7 +96,7 @@ spec_weight(uint32_t permille)
 {
 	struct spec_weight weight;
 
-	assert(permille <= WEIGHT_WHOLE);
+	assert(permille <= WHOLE_PERMILLE);
 	if (permille % 10 == 0)
 		(void)snprintf(weight.text, sizeof(weight.text), "%u%%",
 		    permille / 10);

@@ -13,8 +13,6 @@
 
 #include <assert.h>
 
-enum { WHOLE = 1000 };
-
 static enum strategy
 effective(const struct course *course)
 {
@@ -50,8 +48,8 @@ rolling_step(const struct policy *policy, const struct course *course,
 
 	if (index + 1 < count)
 		step.candidates = (index + 1) * batch(policy, course);
-	step.weight_permille = policy->workers == 0 ? WHOLE :
-	    step.candidates * WHOLE / policy->workers;
+	step.weight_permille = policy->workers == 0 ? WHOLE_PERMILLE :
+	    step.candidates * WHOLE_PERMILLE / policy->workers;
 	return step;
 }
 
@@ -60,9 +58,9 @@ canary_candidates(const struct policy *policy, const struct course *course,
     uint32_t weight_permille)
 {
 	uint64_t share = ((uint64_t)weight_permille * policy->workers +
-	    WHOLE - 1) / WHOLE;
+	    WHOLE_PERMILLE - 1) / WHOLE_PERMILLE;
 
-	if (weight_permille == WHOLE)
+	if (weight_permille == WHOLE_PERMILLE)
 		return policy->workers;
 	if (course->split && policy->canary_workers != 0)
 		share = policy->canary_workers;
@@ -92,7 +90,7 @@ blue_green_step(const struct policy *policy, uint32_t index)
 	if (index == 0) {
 		step.pause = policy->promotion == PROMOTION_MANUAL;
 	} else {
-		step.weight_permille = WHOLE;
+		step.weight_permille = WHOLE_PERMILLE;
 		step.hold_ms = policy->keep_old_ms;
 	}
 	return step;
@@ -120,7 +118,7 @@ strategy_step(const struct policy *policy, const struct course *course,
 {
 	uint32_t last = strategy_step_count(policy, course) - 1;
 	struct step step = { .candidates = policy->workers,
-	    .weight_permille = WHOLE };
+	    .weight_permille = WHOLE_PERMILLE };
 
 	if (index > last)
 		index = last;

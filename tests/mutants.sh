@@ -144,9 +144,9 @@ mutant "weight before all candidates are ready" rollout_cursor \
     'if (c == NULL || !cursor_is_probed(t, c))'
 mutant "weight before the probe has passed" rollout_cursor \
     'return !t->policy->probe || (w != NULL &&' 'return true || (w != NULL &&'
-mutant "a probe of before the worker was ready counts" rollout_cursor \
-    'r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms);' \
-    'r->probed_ms != NOT_YET_MS);'
+mutant "a probe of before the worker was ready counts" rollout_verb \
+    'return r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms;' \
+    'return r->probed_ms != NOT_YET_MS;'
 mutant "a hold is not waited for" rollout_cursor \
     'if (t->now_ms - r->reached_ms < step->hold_ms) {' 'if (false) {'
 mutant "a step that pauses does not" rollout_cursor \
