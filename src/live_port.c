@@ -43,14 +43,15 @@ static void
 port_describe(void *ctx, const struct shard *shard,
     struct listener_view *ret_view)
 {
-	const struct listener *l = shard->listener;
+	struct listener *l = shard->listener;
+	int strangers = listener_strangers(l);
 
 	(void)ctx;
 	*ret_view = (struct listener_view){
 		.name = l->spec->name,
 		.address = l->spec->address_text,
 		.broken = shard->broken,
-		.stranger_count = listener_steer_state(l).stranger_count,
+		.stranger_count = strangers > 0 ? (uint32_t)strangers : 0,
 	};
 }
 

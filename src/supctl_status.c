@@ -171,6 +171,26 @@ print_rollout(struct draw *d, const json_t *service, const json_t *rollout)
 }
 
 static void
+print_strangers(struct draw *d, const json_t *service)
+{
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach(field_list(service, "listeners"), i, listener) {
+		uint64_t count = field_number(listener, "strangers");
+
+		if (count == 0)
+			continue;
+		draw_format(d, STYLE_BOLD, "%s: ", field_text(service,
+		    "name"));
+		draw_line(d, STYLE_BAD, "%" PRIu64 " socket%s of another "
+		    "process listen%s at %s, too, and may take connections: "
+		    "`ss -lntpe` shows who", count, count == 1 ? "" : "s",
+		    count == 1 ? "s" : "", field_text(listener, "address"));
+	}
+}
+
+static void
 print_notes(struct draw *d, const json_t *service)
 {
 	const json_t *rollout = field_object(service, "rollout");
@@ -182,6 +202,7 @@ print_notes(struct draw *d, const json_t *service)
 
 	if (trouble[0] != '\0')
 		note(d, service, STYLE_BAD, trouble);
+	print_strangers(d, service);
 	if (rollout != NULL)
 		print_rollout(d, service, rollout);
 	if (last != NULL && strcmp(verdict, "complete") != 0 &&
