@@ -228,6 +228,12 @@ e2e_rounds(unsigned rounds)
 	return wanted > 0 && wanted < rounds ? wanted : rounds;
 }
 
+unsigned
+e2e_rounds_or_long(unsigned rounds, unsigned long_rounds)
+{
+	return getenv("E2E_LONG") != NULL ? long_rounds : e2e_rounds(rounds);
+}
+
 /*
  * Before and after
  */

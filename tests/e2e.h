@@ -93,6 +93,9 @@ uint64_t e2e_now_ms(void);
 /* How often to do something, or E2E_ROUNDS if that is less. */
 unsigned e2e_rounds(unsigned rounds);
 
+/* The same; but so many times if E2E_LONG is set. */
+unsigned e2e_rounds_or_long(unsigned rounds, unsigned long_rounds);
+
 /* ---- e2e_supd.c */
 
 enum supd_how {
