@@ -337,7 +337,12 @@ void
 crew_signal(struct member *m, int signal_number)
 {
 	/* It may be gone already; its pidfd will say so. */
-	(void)pidfd_send_signal(m->pidfd, signal_number, NULL, 0);
+	if (pidfd_send_signal(m->pidfd, signal_number, NULL, 0) == 0 ||
+	    errno == ESRCH)
+		return;
+	log_error("pid=%d: signal %d (%s) cannot be sent: %s; the process "
+	    "stays until somebody else ends it", (int)m->pid, signal_number,
+	    sigabbrev_np(signal_number), strerror(errno));
 }
 
 void

@@ -190,12 +190,13 @@ make_plan(const struct lanes *lanes, struct bpf_plan *ret_plan)
 static int
 attach_program(const struct lanes *lanes, struct bpf_program *program)
 {
-	const struct sock_fprog to = {
-		.len = program->count, .filter = program->code,
-	};
 	const struct shard *s;
+	struct sock_fprog to;
 	int result = 0;
 
+	memset(&to, 0, sizeof(to));     /* the kernel copies its padding, too */
+	to.len = program->count;
+	to.filter = program->code;
 	for (s = lanes_first(lanes); s != NULL; s = lanes_next(s)) {
 		if (!is_live(lanes, s))
 			continue;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -318,6 +319,31 @@ test_log_is_stuck(void **state)
 	supd_stop();
 }
 
+/* It became root, and supd is not: what it is told does not reach it. */
+static void
+test_out_of_reach(void **state)
+{
+	pid_t old;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	configure("");
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "ready = notify\ndrain_timeout = 1s\n", e2e_path("web"), target);
+	e2e_install("web", "--version v1 --become-root");
+	assert_int_equal(chmod(e2e_path("web"), 04755), 0);
+	assert_true(supd_start_ready_how(SUPD_AS_NOBODY, 1));
+	old = worker_pid("web", 1);
+	log_mark();
+	reload_good("v2");
+	log_await("signal 15 (TERM) cannot be sent: Operation not permitted");
+	log_await("signal 9 (KILL) cannot be sent: Operation not permitted");
+	assert_int_equal(kill(old, SIGTERM), 0);
+	await_gone(old);
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -332,6 +358,7 @@ main(void)
 		E2E_TEST(test_closed_input),
 		E2E_TEST(test_sleeps),
 		E2E_TEST(test_log_is_stuck),
+		E2E_TEST(test_out_of_reach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

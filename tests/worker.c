@@ -351,6 +351,8 @@ on_started(struct ev_loop *loop, ev_timer *timer, int events)
 	    options->deaf_after_ms);
 	start_timer(worker, &worker->growth, on_growth,
 	    options->grow_rate > 0 ? GROW_INTERVAL_MS : -1);
+	if (options->become_root && setuid(0) != 0) /* fault */
+		say("cannot become root", -errno);
 	if (options->stop_self) /* fault */
 		raise(SIGSTOP);
 }

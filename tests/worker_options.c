@@ -80,6 +80,8 @@ static const struct option_row rows[] = {
 	    REQUESTS_MAX, "N", "die instead of the N-th answer" },
 	{ "stop-self", OPTION_FLAG, FIELD(stop_self), 0, 0, NULL,
 	    "SIGSTOP itself when ready" },
+	{ "become-root", OPTION_FLAG, FIELD(become_root), 0, 0, NULL,
+	    "wholly, if the file is setuid, when ready" },
 
 	{ "ignore-term", OPTION_FLAG, FIELD(ignore_term), 0, 0, NULL,
 	    "ignore SIGTERM" },

@@ -30,7 +30,7 @@ struct worker_options {
 	const char *crash_by;
 	long shutdown_after_ms, stopping_after_ms, deaf_after_ms;
 	long grow_rate;                 /* bytes per second */
-	bool stop_self;
+	bool stop_self, become_root;
 
 	/* Faults at SIGTERM. */
 	bool ignore_term, shutdown_listener;
