@@ -136,7 +136,13 @@ readiness_text(const struct spec *spec)
 	return "";
 }
 
-/* What is on disk, compared with what runs. */
+static bool
+is_of(const struct release *release, const struct identity *identity)
+{
+	return release != NULL && identity_equal(&release->identity, identity);
+}
+
+/* What is on disk, compared with what runs, is rolled out, or waits for that. */
 static const char *
 installed_name(struct call *call, struct service *s)
 {
@@ -146,7 +152,8 @@ installed_name(struct call *call, struct service *s)
 
 	if (stable == NULL || port->look(port->ctx, s->spec, &now) < 0)
 		return "unknown";
-	if (identity_equal(&now, &stable->identity))
+	if (is_of(stable, &now) || is_of(s->next_release, &now) ||
+	    is_of(service_release(s, s->rollout.candidate), &now))
 		return "same";
 	return service_is_bad_build(s, &now) ? "quarantined" : "newer";
 }

@@ -203,6 +203,13 @@ condemn(struct engine *engine, struct service *s, const struct lane_probe *p)
 	engine_doubt(engine, s, text);
 }
 
+/* A probe that fails for hours, in a pause, is told ever more rarely. */
+static bool
+is_power_of_two(uint32_t count)
+{
+	return (count & (count - 1)) == 0;
+}
+
 static void
 note_failure(struct engine *engine, struct service *s, enum lane lane)
 {
@@ -213,12 +220,26 @@ note_failure(struct engine *engine, struct service *s, enum lane lane)
 	p->failing_count++;
 	if (!p->was_ready)      /* it starts; ready_timeout is its limit */
 		return;
-	service_say(engine, s, NOTICE_TASK, NOTICE_WARNING, NULL,
-	    "the probe of revision %u failed (%u in a row): %s", revision,
-	    p->failing_count, p->text);
+	if (is_power_of_two(p->failing_count))
+		service_say(engine, s, NOTICE_TASK, NOTICE_WARNING, NULL,
+		    "the probe of revision %u failed (%u in a row): %s",
+		    revision, p->failing_count, p->text);
 	if (lane == LANE_CANDIDATE &&
 	    p->failing_count >= s->spec->probe_failures)
 		condemn(engine, s, p);
+}
+
+static void
+note_success(struct engine *engine, struct service *s, enum lane lane)
+{
+	struct lane_probe *p = &s->judge.probes[lane];
+
+	if (p->failing_count != 0 && p->was_ready)
+		service_say(engine, s, NOTICE_TASK, NOTICE_PLAIN, NULL,
+		    "the probe of revision %u passes, after %u that failed",
+		    lane_revision(s, lane), p->failing_count);
+	p->passed_count++;
+	p->failing_count = 0;
 }
 
 static void
@@ -250,8 +271,7 @@ engine_probe_ended(struct engine *engine, struct service *s,
 	engine_describe_task(result, p->text, sizeof(p->text));
 	count_probe(s, lane, passed);
 	if (passed) {
-		p->passed_count++;
-		p->failing_count = 0;
+		note_success(engine, s, lane);
 		if (lane == LANE_CANDIDATE)
 			rollout_probed(&s->rollout, p->began_ms);
 		make_ready(engine, s, lane_revision(s, lane), p->began_ms);

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WORKERS = 4, RATE = 2000 };
 
@@ -153,6 +154,37 @@ test_rolling_with_a_probe(void **state)
 	assert_int_equal(worker_totals("v2").user_connections, 0);
 }
 
+/* What fails for long is told ever more rarely, and when it has ended. */
+static void
+test_fails_for_long(void **state)
+{
+	char keys[256];
+
+	(void)state;
+	snprintf(keys, sizeof(keys), "strategy = canary\nsteps = 10%% 1h, 100%%\n"
+	    "probe = exec /usr/bin/test ! -e %s\nprobe_interval = 20ms\n"
+	    "probe_failures = 6\n", e2e_path("ill"));
+	begin(keys);
+	reload("v2", "");
+	rollout_await_weight("web", 100);
+	supctl("status");
+	assert_int_equal(program_code, 0);
+	assert_null(strstr(program_out, "a newer build"));
+	e2e_write("ill", 0600, "");
+	rollout_await_phase("web", "paused");
+	log_await("the probe of revision 1 failed (8 in a row): ");
+	log_await("the probe of revision 2 failed (8 in a row): ");
+	assert_int_equal(log_count("(4 in a row)"), 2);
+	assert_int_equal(log_count("(5 in a row)"), 0);
+	assert_int_equal(unlink(e2e_path("ill")), 0);
+	log_await("the probe of revision 1 passes, after ");
+	log_await("the probe of revision 2 passes, after ");
+	supctl("rollout", "abort", "web");
+	assert_ended(0, "");
+	load_end_clean(&load);
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -161,6 +193,7 @@ main(void)
 		E2E_NET_TEST(test_probe_by_connection),
 		E2E_NET_TEST(test_probes_at_a_weight),
 		E2E_NET_TEST(test_rolling_with_a_probe),
+		E2E_NET_TEST(test_fails_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
