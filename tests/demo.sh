@@ -2,7 +2,8 @@
 # The main job, on real processes under real load: workers of version 1 serve,
 # version 2 is installed over it, `supctl reload` rolls it in; then a version
 # that cannot start is installed and takes itself back.  The load generator says
-# what clients saw, and when each version answered.
+# what clients saw, and when each version answered.  Then canaries: one that is
+# well, and one that falls ill when it has got its 5 %.
 #
 #   demo.sh            needs top_builddir; ends with 0 if no request failed
 #
@@ -150,6 +151,46 @@ EOF
 	stop_supd
 }
 
+configure_canary() {
+	cat >"$dir/supd.conf" <<EOF
+[supd]
+runtime_dir = $dir/run
+state_dir = $dir/state
+
+[service web]
+command = $dir/web
+listen  = $address
+workers = 4
+ready   = notify
+strategy = canary
+steps = 5% 1s, 50% 1s, 100%
+probe = http /healthz
+probe_interval = 200ms
+EOF
+}
+
+demo_canary() {
+	address="127.0.0.1:$(free_port)"
+	configure_canary
+	say "A canary: 5 % of new connections for a second, then 50 %, then all"
+	show "cat supd.conf"
+	sed "s,$dir/,," "$dir/supd.conf"
+	echo
+	install_build "$build/tests/worker"
+	start_supd web 4
+	start_load 10 "$address"
+	install_build "$build/tests/worker_2"
+	reload web 2 0
+
+	say "Version 3 falls ill when it has connections: it is taken back"
+	printf '#!/bin/sh\nexec %s --version 3 --unhealthy-after 500\n' \
+	    "$build/tests/worker" >"$dir/ill"
+	install_build "$dir/ill"
+	reload web 3 1
+	end_load
+	stop_supd
+}
+
 nginx_release() {       # VERSION
 	mkdir -p "$dir/releases/$1"
 	cat >"$dir/releases/$1/nginx.conf" <<EOF
@@ -213,6 +254,7 @@ EOF
 }
 
 demo_builds
+demo_canary
 demo_nginx
 if [ "$failed" -eq 0 ]; then
 	say "No request failed"
