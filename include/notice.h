@@ -64,6 +64,8 @@ enum deployment_kind { DEPLOYMENT_KINDS(X) DEPLOYMENT_KIND_COUNT };
 
 const char *deployment_kind_name(enum deployment_kind);
 
+#define CONNECTIONS_UNKNOWN UINT64_MAX
+
 /*
  * What was seen while one step lasted.  Connections are an estimate: those that
  * the network namespace accepted meanwhile, split by the weight.
@@ -74,7 +76,7 @@ struct observation {
 	uint32_t candidates;            /* that were ready at its end */
 	uint64_t began_ms;              /* after the rollout began */
 	uint64_t duration_ms;
-	uint64_t connections;           /* of both lanes; 0: not known */
+	uint64_t connections;           /* of both lanes, or _UNKNOWN */
 	uint32_t probes_passed, probes_failed;
 	uint32_t analyses;
 	uint32_t queue_max;             /* of the candidate lane */
@@ -104,8 +106,6 @@ struct hook {
 
 enum { HOOKS_MAX = 4 };                 /* kept of one rollout */
 
-#define CONNECTIONS_UNKNOWN UINT32_MAX
-
 struct deployment {
 	uint64_t id;                    /* counts from 1 in each supd; 0: none */
 	char service[NAME_LENGTH_MAX + 1];
@@ -122,8 +122,8 @@ struct deployment {
 	uint64_t duration_ms;
 	struct course course;
 	int64_t in_charge_s;            /* wall clock; 0: it never was */
-	uint32_t handed_over;           /* connections that waited in a lane */
-	uint32_t lost;                  /* when it was closed, or _UNKNOWN */
+	uint64_t handed_over;           /* connections that waited in a lane */
+	uint64_t lost;                  /* when it was closed, or _UNKNOWN */
 	struct observation observations[STEPS_MAX];
 	uint32_t observation_count;
 	struct hook hooks[HOOKS_MAX];

@@ -106,7 +106,7 @@ struct world {
 	/* Connections that wait in the queues of the release's lane. */
 	uint32_t (*queued)(void *ctx, const struct release *);
 	/* Connections that this network namespace has accepted since it was
-	 * made; 0: not known. */
+	 * made, or CONNECTIONS_UNKNOWN. */
 	uint64_t (*accepted)(void *ctx);
 	/* Lets go of its listeners, which bind opens again; adds to *ret_end
 	 * (NULL is fine) what waited in shards that this closed. */

@@ -47,11 +47,19 @@ command_steps(const struct policy *policy, const struct course *course)
 }
 
 static json_t *
+connections(uint64_t count)
+{
+	return count == CONNECTIONS_UNKNOWN ? json_null() :
+	    json_integer((json_int_t)count);
+}
+
+static json_t *
 observation_json(const struct observation *o)
 {
-	uint64_t candidate = o->connections * o->weight_permille /
-	    WHOLE_PERMILLE;
+	uint64_t candidate = o->connections;
 
+	if (candidate != CONNECTIONS_UNKNOWN)
+		candidate = candidate * o->weight_permille / WHOLE_PERMILLE;
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I,"
 	    " s:I, s:o, s:o}",
 	    "step", (json_int_t)o->step + 1,
@@ -59,9 +67,8 @@ observation_json(const struct observation *o)
 	    "candidates", (json_int_t)o->candidates,
 	    "began_ms", (json_int_t)o->began_ms,
 	    "duration_ms", (json_int_t)o->duration_ms,
-	    "connections", command_number(o->connections),
-	    "candidate_connections", o->connections == 0 ? json_null() :
-	    json_integer((json_int_t)candidate),
+	    "connections", connections(o->connections),
+	    "candidate_connections", connections(candidate),
 	    "probes_passed", (json_int_t)o->probes_passed,
 	    "probes_failed", (json_int_t)o->probes_failed,
 	    "analyses", (json_int_t)o->analyses,
@@ -97,13 +104,6 @@ hook_list(const struct deployment *d)
 		    "duration_ms", (json_int_t)hook->duration_ms));
 	}
 	return list;
-}
-
-static json_t *
-connections(uint32_t count)
-{
-	return count == CONNECTIONS_UNKNOWN ? json_null() :
-	    json_integer(count);
 }
 
 json_t *

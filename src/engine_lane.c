@@ -153,6 +153,17 @@ engine_observation(struct service *s)
 	    &d->observations[d->observation_count - 1];
 }
 
+/* What is not known of a part of the time is left out. */
+static void
+count_connections(struct observation *o, uint64_t before, uint64_t now)
+{
+	if (before == CONNECTIONS_UNKNOWN || now == CONNECTIONS_UNKNOWN)
+		return;
+	if (o->connections == CONNECTIONS_UNKNOWN)
+		o->connections = 0;
+	o->connections += now - before;
+}
+
 void
 engine_end_observation(struct engine *engine, struct service *s)
 {
@@ -160,11 +171,12 @@ engine_end_observation(struct engine *engine, struct service *s)
 	struct observation *o = engine_observation(s);
 	uint64_t accepted = world->accepted(world->ctx);
 
+	/* Without lanes they may not be TCP's. */
 	if (o != NULL) {
 		o->duration_ms = world->now_ms(world->ctx) -
 		    s->deployment.started_ms - o->began_ms;
-		if (accepted >= s->judge.accepted && s->judge.accepted != 0)
-			o->connections += accepted - s->judge.accepted;
+		if (s->deployment.course.split)
+			count_connections(o, s->judge.accepted, accepted);
 	}
 	s->judge.accepted = accepted;
 }
@@ -183,6 +195,7 @@ begin_observation(struct engine *engine, struct service *s)
 	o = &d->observations[d->observation_count++];
 	*o = (struct observation){
 		.began_ms = world->now_ms(world->ctx) - d->started_ms,
+		.connections = CONNECTIONS_UNKNOWN,
 	};
 }
 

@@ -278,12 +278,12 @@ live_accepted(void)
 	    sizeof(text) - 1);
 
 	if (size <= 0)
-		return 0;
+		return CONNECTIONS_UNKNOWN;
 	text[size] = '\0';
 	names = strstr(text, "\nTcp: ");
 	numbers = names != NULL ? strstr(names + 1, "\nTcp: ") : NULL;
 	if (numbers == NULL)
-		return 0;
+		return CONNECTIONS_UNKNOWN;
 	*numbers++ = '\0';
 	name = strtok_r(names + 1, " ", &rest);
 	number = strtok_r(numbers, " \n", &more);
@@ -293,5 +293,5 @@ live_accepted(void)
 		name = strtok_r(NULL, " ", &rest);
 		number = strtok_r(NULL, " \n", &more);
 	}
-	return 0;
+	return CONNECTIONS_UNKNOWN;
 }
