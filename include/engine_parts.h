@@ -70,8 +70,8 @@ uint64_t engine_memory_bytes(struct engine *, struct service *,
 /* The present observation, or NULL; a new one where the step is another. */
 struct observation *engine_observation(struct service *);
 void engine_observe(struct engine *, struct service *);
-/* Closes it, if there is one; the next begins now. */
-void engine_end_observation(struct engine *, struct service *);
+/* Writes into it, if there is one, how it has gone until now. */
+void engine_update_observation(struct engine *, struct service *);
 /* Closes the lane that lost, and notes what was in its queue. */
 void engine_count_losses(struct engine *, struct service *,
     struct deployment *, enum rollout_verdict);

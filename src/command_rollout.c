@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command_parts.h"
+#include "engine_parts.h"
 #include "service.h"
 
 /* Steps of a plan that are shown; what is beyond follows the same rule. */
@@ -233,7 +234,7 @@ waits_for(const struct service *s)
 	static const char *const pauses[PAUSE_COUNT] = {
 		[PAUSE_STEP] = "an operator, as the step says",
 		[PAUSE_OPERATOR] = "an operator, who paused it",
-		[PAUSE_ANALYSIS] = "an operator: the analysis was inconclusive",
+		[PAUSE_ANALYSIS] = "an operator: what was seen is inconclusive",
 		[PAUSE_FAULT] = "an operator: it failed",
 	};
 	const struct rollout *r = &s->rollout;
@@ -281,13 +282,15 @@ verb_list(const struct rollout *r)
 json_t *
 command_rollout(struct call *call, struct service *s)
 {
-	const struct world *world = call->command->engine->world;
+	struct engine *engine = call->command->engine;
 	const struct rollout *r = &s->rollout;
-	struct deployment d = s->deployment;
-	uint64_t now_ms = world->now_ms(world->ctx);
+	struct deployment d;
+	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
 
-	if (r->phase == ROLLOUT_IDLE || d.id == 0)
+	if (r->phase == ROLLOUT_IDLE || s->deployment.id == 0)
 		return json_null();
+	engine_update_observation(engine, s);
+	d = s->deployment;
 	d.duration_ms = now_ms - d.started_ms;
 	return json_pack("{s:o, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:o, s:o,"
 	    " s:o, s:o, s:o, s:I}",

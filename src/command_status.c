@@ -74,7 +74,8 @@ release_list(struct service *s)
 		    "path", command_text(r->path),
 		    "commit_time_s", command_number((uint64_t)r->commit_time_s),
 		    "created_time_s", (json_int_t)r->created_s,
-		    "in_charge", (int)(r->revision == s->rollout.stable),
+		    "in_charge", (int)(r->revision ==
+		    rollout_revision(&s->rollout)),
 		    "quarantined", (int)kept->quarantined,
 		    "worker_count", (json_int_t)fleet_count_revision(&s->fleet,
 		    r->revision)));

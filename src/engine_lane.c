@@ -165,7 +165,7 @@ count_connections(struct observation *o, uint64_t before, uint64_t now)
 }
 
 void
-engine_end_observation(struct engine *engine, struct service *s)
+engine_update_observation(struct engine *engine, struct service *s)
 {
 	const struct world *world = engine->world;
 	struct observation *o = engine_observation(s);
@@ -189,7 +189,7 @@ begin_observation(struct engine *engine, struct service *s)
 	struct deployment *d = &s->deployment;
 	struct observation *o;
 
-	engine_end_observation(engine, s);
+	engine_update_observation(engine, s);
 	if (d->observation_count == STEPS_MAX)
 		return;
 	o = &d->observations[d->observation_count++];

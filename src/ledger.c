@@ -47,10 +47,25 @@ say(int error)
 	if (ledger.lost_count > 0)
 		snprintf(lost, sizeof(lost), ", %zu are lost",
 		    ledger.lost_count);
-	snprintf(ledger.error, sizeof(ledger.error), "cannot write the ledger: "
-	    "%s; deployments that wait to be written with the next one: %zu%s; "
-	    "'%s'", strerror(-error), ledger.pending_count, lost,
-	    ledger.path != NULL ? ledger.path : FILE_NAME);
+	snprintf(ledger.error, sizeof(ledger.error), "cannot write '%s': %s; "
+	    "deployments that wait to be written with the next one: %zu%s",
+	    ledger.path != NULL ? ledger.path : FILE_NAME, strerror(-error),
+	    ledger.pending_count, lost);
+}
+
+/* A new user has none of those above ~/.local/state/supd. */
+static int
+make_directories(void)
+{
+	char *slash = ledger.directory;
+
+	while ((slash = strchr(slash + 1, '/')) != NULL) {
+		*slash = '\0';
+		(void)mkdir(ledger.directory, 0755);
+		*slash = '/';
+	}
+	return mkdir(ledger.directory, 0755) < 0 && errno != EEXIST ? -errno :
+	    0;
 }
 
 /* The entry of a new file has to survive a crash like what is in it. */
@@ -75,10 +90,10 @@ open_file(bool *ret_newline)
 {
 	struct stat status;
 	char last = '\n';
-	int error = 0, fd;
+	int error = make_directories(), fd;
 
-	if (mkdir(ledger.directory, 0755) < 0 && errno != EEXIST)
-		return -errno;
+	if (error < 0)
+		return error;
 	fd = open(ledger.path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC |
 	    O_NOCTTY | O_NONBLOCK, 0644);
 	if (fd < 0)

@@ -174,8 +174,8 @@ probe_command_make(const struct spec *spec, const struct listener_spec *listener
 	assert(spec->probe != PROBE_NONE && listener != NULL);
 	if (program == NULL) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX, PROGRAM " is neither "
-		    "beside supd nor in %s; without it there are no http and "
-		    "tcp probes", PKGLIBEXECDIR);
+		    "beside supd nor in ../libexec/supd nor in %s; without it "
+		    "there are no http and tcp probes", PKGLIBEXECDIR);
 		return -ENOENT;
 	}
 	command->argv = command->words;
@@ -202,9 +202,12 @@ _Static_assert(PROBE_WORDS_MAX >= 14, "room for all options");
  * The program
  */
 
+/* Where it is from where we are: as built, and as installed anywhere. */
+static const char *const places[] = { PROGRAM, "../libexec/supd/" PROGRAM };
+
 /* True if it is there. */
 static bool
-beside_us(char *ret_path, size_t size)
+is_near_us(const char *place, char *ret_path, size_t size)
 {
 	ssize_t length = readlink("/proc/self/exe", ret_path, size - 1);
 	char *slash;
@@ -214,9 +217,9 @@ beside_us(char *ret_path, size_t size)
 	ret_path[length] = '\0';
 	slash = strrchr(ret_path, '/');
 	if (slash == NULL ||
-	    (size_t)(slash + 1 - ret_path) + sizeof(PROGRAM) > size)
+	    (size_t)(slash + 1 - ret_path) + strlen(place) >= size)
 		return false;
-	(void)strcpy(slash + 1, PROGRAM);
+	(void)strcpy(slash + 1, place);
 	return access(ret_path, X_OK) == 0;
 }
 
@@ -228,7 +231,8 @@ probe_program(void)
 
 	if (found)
 		return path;
-	found = beside_us(path, sizeof(path));
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !found; i++)
+		found = is_near_us(places[i], path, sizeof(path));
 	if (!found) {
 		(void)strcpy(path, PKGLIBEXECDIR "/" PROGRAM);
 		found = access(path, X_OK) == 0;

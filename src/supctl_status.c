@@ -29,7 +29,7 @@ print_supervisor(struct draw *d, const json_t *supervisor)
 	if (strcmp(field_text(supervisor, "phase"), "stopping") == 0)
 		draw_line(d, STYLE_WARNING, "supd is stopping");
 	if (field_text(supervisor, "ledger_error")[0] != '\0')
-		draw_line(d, STYLE_BAD, "the ledger cannot be written: %s",
+		draw_line(d, STYLE_BAD, "the ledger: %s",
 		    field_text(supervisor, "ledger_error"));
 	draw_end(d);
 }

@@ -437,9 +437,13 @@ await_tasks(void)
 static void
 assert_nothing_leaked(void)
 {
-	if (count_leaked() > 0)
+	int count = count_leaked();
+
+	if (count > 0) {
 		await_tasks();
-	assert_int_equal(count_leaked(), 0);
+		count = count_leaked();
+	}
+	assert_int_equal(count, 0);
 }
 
 /* What supd has killed last may need a moment to die; it is ours then. */

@@ -63,7 +63,7 @@ static void
 end(uint64_t count)
 {
 	accepted = count;
-	engine_end_observation(&engine, &service);
+	engine_update_observation(&engine, &service);
 }
 
 /* Of one step; -1 is null. */

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -208,10 +209,10 @@ test_full_disk(void **state)
 	ledger_append("{\"n\":2}");
 	assert_non_null(ledger_error());
 	assert_non_null(strstr(ledger_error(), "File too large"));
-	assert_non_null(strstr(ledger_error(), "next one: 1;"));
+	assert_non_null(strstr(ledger_error(), "next one: 1"));
 	assert_non_null(strstr(ledger_error(), path));
 	ledger_append("{\"n\":3}");
-	assert_non_null(strstr(ledger_error(), "next one: 2;"));
+	assert_non_null(strstr(ledger_error(), "next one: 2"));
 	assert_file("{\"n\":1}\n{\"n\"");
 	assert_lines(NULL, 10, "{\"n\":3}", "{\"n\":2}", "{\"n\":1}", NULL);
 	limit_file(RLIM_INFINITY);
@@ -245,7 +246,7 @@ test_too_many_wait(void **state)
 	limit_file(0);
 	for (i = 1; i <= LEDGER_PENDING_MAX + 3; i++)
 		append("web", i, "complete");
-	assert_non_null(strstr(ledger_error(), "next one: 64, 3 are lost;"));
+	assert_non_null(strstr(ledger_error(), "next one: 64, 3 are lost"));
 	assert_past("web", LEDGER_PENDING_MAX + 3, LEDGER_PENDING_MAX + 3,
 	    LEDGER_PENDING_MAX + 3);
 	limit_file(RLIM_INFINITY);
@@ -265,13 +266,32 @@ test_no_directory(void **state)
 {
 	(void)state;
 	ledger_close();
-	ledger_open("/nonexistent/state");
+	ledger_open("/proc/nonexistent/state");
 	assert_non_null(strstr(ledger_error(), "No such file or directory"));
 	ledger_append("{\"n\":1}");
 	assert_lines(NULL, 10, "{\"n\":1}", NULL);
 	ledger_close();
 	ledger_open(directory);
 	assert_null(ledger_error());
+}
+
+static void
+test_new_user(void **state)
+{
+	char deep[128];
+
+	(void)state;
+	ledger_close();
+	snprintf(deep, sizeof(deep), "%s/a/b/supd", directory);
+	ledger_open(deep);
+	assert_null(ledger_error());
+	ledger_append("{\"n\":1}");
+	assert_null(ledger_error());
+	assert_lines(NULL, 10, "{\"n\":1}", NULL);
+	snprintf(deep, sizeof(deep), "%s/a/b/supd/deployments.jsonl", directory);
+	assert_int_equal(unlink(deep), 0);
+	while (strcmp(dirname(deep), directory) != 0)
+		assert_int_equal(rmdir(deep), 0);
 }
 
 static void
@@ -449,6 +469,7 @@ main(void)
 		TEST(test_full_before_newline),
 		TEST(test_too_many_wait),
 		TEST(test_no_directory),
+		TEST(test_new_user),
 		TEST(test_something_else_is_there),
 		TEST(test_garbage_is_skipped),
 		TEST(test_long_lines),

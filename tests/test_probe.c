@@ -268,6 +268,7 @@ test_reserve_refused(void **state)
  */
 
 static char directory[] = "/tmp/probe-XXXXXX";
+static const char *const inner[] = { "sbin", "libexec", "libexec/supd" };
 
 static const char *
 path_of(const char *name)
@@ -300,7 +301,10 @@ make_directory(void **state)
 	(void)state;
 	if (mkdtemp(directory) == NULL)
 		return -1;
-	install("/proc/self/exe", "supd");
+	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
+		if (mkdir(path_of(inner[i]), 0755) < 0)
+			return -1;
+	install("/proc/self/exe", "sbin/supd");
 	return 0;
 }
 
@@ -308,8 +312,11 @@ static int
 remove_directory(void **state)
 {
 	(void)state;
-	(void)unlink(path_of("supd"));
-	(void)unlink(path_of("supprobe"));
+	(void)unlink(path_of("sbin/supd"));
+	(void)unlink(path_of("sbin/supprobe"));
+	(void)unlink(path_of("libexec/supd/supprobe"));
+	for (size_t i = sizeof(inner) / sizeof(inner[0]); i > 0; i--)
+		(void)rmdir(path_of(inner[i - 1]));
 	return rmdir(directory);
 }
 
@@ -354,9 +361,9 @@ assert_prints(const char *kind, int status, const char *line)
 	char *argv[] = { program, (char *)(uintptr_t)kind, NULL };
 	struct child child;
 
-	/* From the directory of the test: ../../…/tmp/probe-XXXXXX/supd */
+	/* From the directory of the test: ../../…/tmp/probe-XXXXXX/sbin/supd */
 	snprintf(program, sizeof(program), "../../../../../../../../../..%s",
-	    path_of("supd"));
+	    path_of("sbin/supd"));
 	child_start(&child, argv, -1);
 	child_read_all(child.out_fd, out, sizeof(out));
 	assert_int_equal(child_wait(&child), status);
@@ -375,14 +382,17 @@ test_command(void **state)
 	assert_prints("exec", 0, "<check><it> same\n");
 	if (access(PKGLIBEXECDIR "/supprobe", X_OK) != 0)
 		assert_prints("tcp", 1, "supprobe is neither beside supd nor "
-		    "in " PKGLIBEXECDIR "; without it there are no http and "
-		    "tcp probes\n");
-	install("/bin/true", "supprobe");
-	assert_prints("tcp", 0, "*/supprobe><tcp><--connect><[::]:8080>"
+		    "in ../libexec/supd nor in " PKGLIBEXECDIR "; without it "
+		    "there are no http and tcp probes\n");
+	install("/bin/true", "libexec/supd/supprobe");
+	assert_prints("tcp", 0, "*/sbin/../libexec/supd/supprobe><tcp>"
+	    "<--connect><[::]:8080><--timeout-ms><700><--fd><3> longer\n");
+	install("/bin/true", "sbin/supprobe");
+	assert_prints("tcp", 0, "*/sbin/supprobe><tcp><--connect><[::]:8080>"
 	    "<--timeout-ms><700><--fd><3> longer\n");
-	assert_prints("unix", 0, "*/supprobe><tcp><--connect><unix:/run/x>"
+	assert_prints("unix", 0, "*/sbin/supprobe><tcp><--connect><unix:/run/x>"
 	    "<--timeout-ms><700> longer\n");
-	assert_prints("http", 0, "*/supprobe><http><--connect><[::]:8080>"
+	assert_prints("http", 0, "*/sbin/supprobe><http><--connect><[::]:8080>"
 	    "<--timeout-ms><700><--path></health><--status><200-299>"
 	    "<--body><is ok> longer\n");
 }
