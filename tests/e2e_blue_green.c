@@ -77,6 +77,27 @@ await_end(unsigned revision, const char *verdict)
  * There and back
  */
 
+/* While the old release is kept: who is in charge, and what was seen so far. */
+static void
+assert_told(unsigned revision)
+{
+	json_t *service = service_status("web"), *release;
+	const json_t *deployment = json_object_get(json_object_get(service,
+	    "rollout"), "deployment");
+	const json_t *seen = json_object_get(deployment, "observations");
+	const json_t *last = json_array_get(seen, json_array_size(seen) - 1);
+	size_t i;
+
+	json_array_foreach(json_object_get(service, "releases"), i, release)
+		assert_int_equal(json_is_true(json_object_get(release,
+		    "in_charge")), load_number(release, "revision") ==
+		    revision);
+	assert_int_equal(load_number(last, "weight_permille"), 1000);
+	assert_true(load_number(last, "duration_ms") > 0);
+	assert_true(load_number(last, "connections") > 0);
+	json_decref(service);
+}
+
 static void
 flip(unsigned revision, const char *version)
 {
@@ -91,6 +112,7 @@ flip(unsigned revision, const char *version)
 	assert_int_equal(log_count(" % of new connections"), 1);
 	assert_int_equal(log_count(" gets 100.0 % of new connections"), 1);
 	assert_serves(target, version);
+	assert_told(revision);
 }
 
 static void
