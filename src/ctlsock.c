@@ -24,6 +24,7 @@
 
 #include "bounds.h"
 #include "ctlsock_client.h"
+#include "ctlsock_reserve.h"
 #include "fd.h"
 #include "log.h"
 #include "reactor.h"
@@ -150,6 +151,7 @@ turn_away(int fd, const char *error, const char *parameter, unsigned value)
 	assert(count > 0 && (size_t)count < sizeof(text));
 	(void)send(fd, text, (size_t)count + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	fd_close(fd);
+	ctlsock_reserve_fill();
 }
 
 static void
@@ -191,20 +193,31 @@ pause_accepting(int error)
 	reactor_set_alarm(&control.pause, ACCEPT_PAUSE_MS, end_pause, NULL);
 }
 
+static int
+accept_next(void)
+{
+	return accept4(control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static void
 accept_client(void *ctx, int events)
 {
-	int fd;
+	int error, fd;
 
 	(void)ctx, (void)events;
-	fd = accept4(control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept_next();
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) &&
+	    ctlsock_reserve_give())
+		fd = accept_next();
 	if (fd >= 0) {
 		control.paused = false;
 		admit(fd);
-	} else if (errno != EAGAIN && errno != EINTR &&
-	    errno != ECONNABORTED) {
-		pause_accepting(errno);
+		return;
 	}
+	error = errno;
+	ctlsock_reserve_fill();
+	if (error != EAGAIN && error != EINTR && error != ECONNABORTED)
+		pause_accepting(error);
 }
 
 int
@@ -237,6 +250,7 @@ ctlsock_open(const char *path, gid_t group,
 	control.open = true;
 	reactor_watch(&control.watch, control.fd, REACTOR_READ, accept_client,
 	    NULL);
+	ctlsock_reserve_fill();
 	return 0;
 }
 
@@ -255,4 +269,5 @@ ctlsock_close(void)
 		(void)unlink(control.path);
 	fd_clear(&control.fd);
 	ctlsock_client_release();
+	ctlsock_reserve_release();
 }

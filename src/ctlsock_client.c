@@ -25,6 +25,7 @@
 
 #include "bounds.h"
 #include "ctlsock_queue.h"
+#include "ctlsock_reserve.h"
 #include "fd.h"
 #include "log.h"
 #include "reactor.h"
@@ -101,6 +102,7 @@ end(size_t i)
 	ctlsock_queue_clear(&client->queue);
 	drop_input(client);
 	fd_close(client->fd);
+	ctlsock_reserve_fill();
 	free(client);
 	clients.handler.gone(clients.handler.ctx, number);
 }

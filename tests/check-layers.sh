@@ -38,7 +38,7 @@ layers='
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
 3 mechanism  pin_search probe spawn spawn_child
 3 mechanism  task task_command task_parts
-3 mechanism  ctlsock ctlsock_client ctlsock_queue
+3 mechanism  ctlsock ctlsock_client ctlsock_queue ctlsock_reserve
 3 mechanism  ledger ledger_cursor
 3 mechanism  crew crew_adopt crew_private crew_talk orphan
 3 mechanism  live live_lane live_parts live_port live_socket live_task live_world

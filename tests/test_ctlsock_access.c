@@ -24,10 +24,16 @@
 
 #include "bounds.h"
 #include "ctlsock_fixture.h"
+#include "ctlsock_reserve.h"
 
 #define BUSY "{\"error\":\"io.supd.Busy\",\"parameters\":{\"limit\":32}}"
 
-enum { NOBODY = 65534, SOME_GROUP = 54321 };
+enum { NOBODY = 65534, SOME_GROUP = 54321, HOGS_MAX = 128 };
+
+static struct {
+	int fds[HOGS_MAX];
+	unsigned count;
+} hogs;
 
 static const struct ctlsock_handler no_handler;
 
@@ -296,6 +302,64 @@ test_no_fd_left(void **state)
 	close(fd);
 }
 
+/* All that is left, as workers would; to be given back. */
+static void
+take_all_fds(void)
+{
+	while (hogs.count < HOGS_MAX) {
+		int fd = dup(STDERR_FILENO);
+
+		if (fd < 0)
+			return;
+		hogs.fds[hogs.count++] = fd;
+	}
+	fail();
+}
+
+static void
+give_back_fds(void)
+{
+	while (hogs.count > 0)
+		close(hogs.fds[--hogs.count]);
+}
+
+/* Who comes when all are in use is served, and leaves room for another. */
+static void
+test_reserve(void **state)
+{
+	int fds[CTLSOCK_RESERVE_MAX + 1];
+	struct rlimit limit, few;
+
+	(void)state;
+	ctlsock_close();
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few = limit;
+	few.rlim_cur = HOGS_MAX;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	fixture_open((gid_t)-1);
+	fixture.answer = echo;
+	for (unsigned i = 0; i <= CTLSOCK_RESERVE_MAX; i++) {
+		fds[i] = client_connect();
+		client_send(fds[i], "x", 2);
+	}
+	take_all_fds();
+	run_until_messages(CTLSOCK_RESERVE_MAX);
+	run_quietly();
+	assert_int_equal(fixture.message_count, CTLSOCK_RESERVE_MAX);
+
+	close(fds[0]);
+	take_all_fds();
+	run_until_gone(1);
+	take_all_fds();
+	clock_advance(1000);
+	run_until_messages(CTLSOCK_RESERVE_MAX + 1);
+	for (unsigned i = 1; i <= CTLSOCK_RESERVE_MAX; i++)
+		close(fds[i]);
+	run_until_gone(CTLSOCK_RESERVE_MAX + 1);
+	give_back_fds();
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, \
 	fixture_tear_down)
 
@@ -312,6 +376,7 @@ main(void)
 		TEST(test_members_are_served),
 		TEST(test_too_many_clients),
 		TEST(test_no_fd_left),
+		TEST(test_reserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
