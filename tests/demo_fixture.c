@@ -20,7 +20,7 @@
 #include "child.h"
 #include "loadgen_fixture.h"
 
-enum { SHORT_MS = 200, TEST_PATIENCE_S = 30, REQUEST_BYTES = 512 };
+enum { TEST_PATIENCE_S = 30, REQUEST_BYTES = 512 };
 
 int
 demo_set_up(void **state)

@@ -26,7 +26,8 @@ int demo_tear_down(void **state);
 /* Waits for a message, which must be this one. */
 void await_message(const struct supervisor *supervisor, const char *wanted);
 
-/* That nothing comes can only be seen by waiting for a while. */
+/* That nothing comes can only be seen by waiting for a while: SHORT_MS. */
+enum { SHORT_MS = 200 };
 void assert_quiet(int fd);
 
 /* A connection to the listener, or -errno. */

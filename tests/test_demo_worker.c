@@ -70,6 +70,41 @@ test_linger(void **state)
 	assert_int_equal(child_wait(&worker), 0);
 }
 
+/*
+ * The worker stands still while a request comes and the linger ends: the
+ * request was there in time and gets its answer.
+ */
+static void
+test_linger_of_a_late_worker(void **state)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	const struct supervisor *supervisor = *state;
+	char answer[512];
+	struct child worker;
+	ssize_t size;
+	int fd;
+
+	start(&worker, supervisor->listener, "worker --linger 1000");
+	fd = connect_to(supervisor);
+	ask(fd, answer, sizeof(answer));
+	await_message(supervisor, READY);
+	child_signal(&worker, SIGTERM);
+	await_message(supervisor, STOPPING);
+	child_signal(&worker, SIGSTOP);
+	assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
+	    sizeof(request) - 1);
+	for (int waited_ms = 0; waited_ms < 1200; waited_ms += SHORT_MS)
+		assert_quiet(fd);
+	child_signal(&worker, SIGCONT);
+	child_await_input(fd);
+	size = recv(fd, answer, sizeof(answer) - 1, 0);
+	assert_true(size > 0);
+	answer[size] = '\0';
+	assert_non_null(strstr(answer, "Connection: close"));
+	close(fd);
+	assert_int_equal(child_wait(&worker), 0);
+}
+
 static void
 test_watchdog(void **state)
 {
@@ -357,6 +392,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		DEMO_TEST(test_ready_and_stop),
 		DEMO_TEST(test_linger),
+		DEMO_TEST(test_linger_of_a_late_worker),
 		DEMO_TEST(test_watchdog),
 		DEMO_TEST(test_slow_start),
 		DEMO_TEST(test_never_ready),

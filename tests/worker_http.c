@@ -281,10 +281,41 @@ discard(struct connection *connection)
 }
 
 static void
+receive(struct connection *connection)
+{
+	ssize_t size = recv(connection->io.fd,
+	    connection->request + connection->request_size,
+	    REQUEST_BYTES_MAX - connection->request_size, 0);
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0) {
+		drop(connection);
+		return;
+	}
+	/* A request that has begun gets its time once, not at each byte. */
+	if (connection->state == IDLE)
+		enter(connection, READING);
+	connection->request_size += (size_t)size;
+	serve(connection);
+}
+
+/* Unless its next request came while we were late, and is not seen yet. */
+static void
+end_idle(struct connection *connection)
+{
+	char byte;
+
+	if (recv(connection->io.fd, &byte, 1, MSG_PEEK) >= 0)
+		receive(connection);
+	else
+		half_close(connection);
+}
+
+static void
 on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct connection *connection = io->data;
-	ssize_t size;
 
 	(void)loop;
 	(void)events;
@@ -297,19 +328,7 @@ on_io(struct ev_loop *loop, ev_io *io, int events)
 			serve(connection);
 		return;
 	}
-	size = recv(io->fd, connection->request + connection->request_size,
-	    REQUEST_BYTES_MAX - connection->request_size, 0);
-	if (size < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (size <= 0) {
-		drop(connection);
-		return;
-	}
-	/* A request that has begun gets its time once, not at each byte. */
-	if (connection->state == IDLE)
-		enter(connection, READING);
-	connection->request_size += (size_t)size;
-	serve(connection);
+	receive(connection);
 }
 
 static void
@@ -328,7 +347,7 @@ on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 			serve(connection);
 		return;
 	case IDLE:
-		half_close(connection);
+		end_idle(connection);
 		return;
 	case READING:
 	case WRITING:
