@@ -194,8 +194,8 @@ rollout_fail(struct rollout *r, enum rollout_fault fault)
 bool
 rollout_watches_queue(const struct rollout *r)
 {
-	return r->course.split && (r->phase == ROLLOUT_RETIRE ||
-	    r->phase == ROLLOUT_ROLLBACK || r->phase == ROLLOUT_CLIMB);
+	return r->course.split && r->phase != ROLLOUT_IDLE &&
+	    r->phase != ROLLOUT_PREPARE;
 }
 
 void

@@ -165,6 +165,14 @@ begin(struct stage *s, uint32_t revision)
 		rollout_prepared(&s->rollout, s->now_ms);
 }
 
+/* Nobody tells what the planner does not want to know. */
+static void
+be_busy(struct stage *s)
+{
+	assert_true(rollout_watches_queue(&s->rollout));
+	rollout_busy(&s->rollout, s->now_ms);
+}
+
 static void
 happen_to_rollout(struct stage *s, const char *word, uint32_t number)
 {
@@ -187,7 +195,7 @@ happen_to_rollout(struct stage *s, const char *word, uint32_t number)
 	else if (strcmp(word, "hook-failed") == 0)
 		rollout_fail(&s->rollout, FAULT_HOOK);
 	else if (strcmp(word, "busy") == 0)
-		rollout_busy(&s->rollout, s->now_ms);
+		be_busy(s);
 	else if (strcmp(word, "refused") == 0)
 		rollout_not_steered(&s->rollout, s->rollout.stable, number,
 		    s->now_ms + 1000);

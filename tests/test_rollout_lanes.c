@@ -247,6 +247,32 @@ a_newer_release_ends_what_is_kept(void **state)
 	script_play_course(&p, &blue_green, false, turns);
 }
 
+/* What waits in the old lane is served, however long ago it lost its weight. */
+static void
+what_is_kept_is_left_when_it_is_quiet(void **state)
+{
+	struct policy p = script_policy(1, 1, 0);
+	static const struct turn turns[] = {
+		{ "start 1", "start 0.1/1" },
+		{ "ready 0.1", "" },
+		{ "begin 2", "start 0.2/2" },
+		{ "ready 0.2", "step 1, keep, weight 1000" },
+		{ "wait 30", "" },
+		{ "busy", "" },
+		{ "wait 10", "retire" },
+		{ "wait 9", "" },
+		{ "wait 1", "drain 0.1 replaced" },
+		{ "exit 0.1", "complete (-)" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	p.strategy = STRATEGY_BLUE_GREEN;
+	p.lanes = true;
+	p.keep_old_ms = 40;
+	script_play_course(&p, &blue_green, false, turns);
+}
+
 /* Slot by slot, but nobody reaches a worker that no probe has passed. */
 static void
 rolling_with_a_probe_has_a_lane(void **state)
@@ -338,6 +364,30 @@ a_failure_that_pauses_has_no_weight(void **state)
 	script_play_course(&p, &canary, false, turns);
 }
 
+/* Likewise what waits in a candidate's lane when a pause is given up. */
+static void
+what_failed_is_left_when_it_is_quiet(void **state)
+{
+	struct policy p = canary_policy();
+	static const struct turn turns[] = {
+		TWO_READY,
+		{ "begin 2", "start 0.3/2" },
+		{ "ready 0.3", "weight 50" },
+		{ "bad", "pause (bad), weight 0" },
+		{ "wait 50", "" },
+		{ "busy", "" },
+		{ "recall", "back (operator)" },
+		{ "wait 9", "" },
+		{ "wait 1", "drain 0.3 taken-back" },
+		{ "exit 0.3", "rolled-back (bad)" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	p.on_failure = ON_FAILURE_PAUSE;
+	script_play_course(&p, &canary, false, turns);
+}
+
 int
 main(void)
 {
@@ -351,10 +401,12 @@ main(void)
 		cmocka_unit_test(a_pause_step_waits_and_is_watched),
 		cmocka_unit_test(blue_green_moves_all_at_once_and_back),
 		cmocka_unit_test(a_newer_release_ends_what_is_kept),
+		cmocka_unit_test(what_is_kept_is_left_when_it_is_quiet),
 		cmocka_unit_test(rolling_with_a_probe_has_a_lane),
 		cmocka_unit_test(a_failing_hook_comes_before_everything),
 		cmocka_unit_test(a_kernel_that_refuses_is_asked_again),
 		cmocka_unit_test(a_failure_that_pauses_has_no_weight),
+		cmocka_unit_test(what_failed_is_left_when_it_is_quiet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
