@@ -32,6 +32,9 @@ void engine_new_deployment(struct engine *, struct service *,
 struct course engine_course(struct service *, const struct release *,
     enum deployment_kind, enum strategy);
 
+/* Do workers of these two accept from the same queue? */
+bool engine_share_lane(const struct release *, const struct release *);
+
 /* A deployment ended: into the ledger, and remembered as the last one. */
 void engine_record(struct engine *, struct service *, struct deployment *,
     enum rollout_verdict);

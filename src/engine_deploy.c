@@ -12,20 +12,25 @@
 
 #include "engine_parts.h"
 
+bool
+engine_share_lane(const struct release *a, const struct release *b)
+{
+	for (uint32_t i = 0; i < a->shard_count; i++)
+		for (uint32_t k = 0; k < b->shard_count; k++)
+			if (a->shards[i] == b->shards[k])
+				return true;
+	return false;
+}
+
 /* Its old workers have not left yet. */
 static bool
 has_own_lane(struct service *s, const struct release *release)
 {
 	const struct release *stable = service_stable(s);
 
-	if (stable == NULL || fleet_count_revision(&s->fleet,
-	    release->revision) == 0)
-		return false;
-	for (uint32_t i = 0; i < release->shard_count; i++)
-		for (uint32_t k = 0; k < stable->shard_count; k++)
-			if (release->shards[i] == stable->shards[k])
-				return false;
-	return release->shard_count > 0;
+	return stable != NULL && release->shard_count > 0 &&
+	    fleet_count_revision(&s->fleet, release->revision) != 0 &&
+	    !engine_share_lane(release, stable);
 }
 
 /*

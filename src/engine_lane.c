@@ -81,21 +81,37 @@ engine_settle_turn(struct engine *engine, struct service *s)
 	return s->settle_at_ms;
 }
 
+/*
+ * Has its lane no weight, and somebody who is to leave it when it is empty?
+ * Also what a rollback left to serve, once the release in charge does.
+ */
+static bool
+is_left(struct service *s, const struct release *release)
+{
+	const struct rollout *r = &s->rollout;
+	const struct release *base = service_release(s, r->base);
+
+	if (release->revision == r->base)
+		return rollout_watches_queue(r) &&
+		    r->weight_permille == WHOLE_PERMILLE;
+	if (release->revision == r->candidate)
+		return rollout_watches_queue(r) && r->weight_permille == 0;
+	return base != NULL && !engine_share_lane(release, base) &&
+	    fleet_count_state(&s->fleet, release->revision, WORKER_READY) != 0;
+}
+
 void
 engine_look_at_queue(struct engine *engine, struct service *s)
 {
 	const struct world *world = engine->world;
-	const struct rollout *r = &s->rollout;
-	const struct release *empty = NULL;
 
-	if (!rollout_watches_queue(r))
-		return;
-	if (r->weight_permille == 0)
-		empty = service_release(s, r->candidate);
-	else if (r->weight_permille == WHOLE_PERMILLE)
-		empty = service_release(s, r->base);
-	if (empty != NULL && world->queued(world->ctx, empty) > 0)
-		rollout_busy(&s->rollout, world->now_ms(world->ctx));
+	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++) {
+		const struct release *release = s->releases[i].release;
+
+		if (release != NULL && is_left(s, release) &&
+		    world->queued(world->ctx, release) > 0)
+			rollout_busy(&s->rollout, world->now_ms(world->ctx));
+	}
 }
 
 /*
