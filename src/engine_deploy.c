@@ -22,7 +22,7 @@ engine_share_lane(const struct release *a, const struct release *b)
 	return false;
 }
 
-/* Its old workers have not left yet. */
+/* Has it a lane of its own already, because its old workers have not left? */
 static bool
 has_own_lane(struct service *s, const struct release *release)
 {
@@ -36,7 +36,9 @@ has_own_lane(struct service *s, const struct release *release)
 /*
  * A restart is rolled, whatever the strategy: it brings nothing new.  An undo
  * skips the steps: that release has been in charge.  Lanes are used where they
- * are possible and something comes of it; and by a release that has one already.
+ * are possible and something comes of it; and where what a rollback left gets
+ * the connections still: a new release would share that lane, and not the
+ * stable release's, as one without a lane is taken to.
  */
 struct course
 engine_course(struct service *s, const struct release *release,
@@ -51,6 +53,8 @@ engine_course(struct service *s, const struct release *release,
 	course.split = service_stable(s) != NULL && release->spec->lanes &&
 	    service_stable(s)->spec->lanes &&
 	    (course.strategy != STRATEGY_ROLLING ||
+	    (s->rollout.base != s->rollout.stable &&
+	    kind != DEPLOYMENT_RESTART) ||
 	    (release->spec->probe != PROBE_NONE && s->policy.surge > 0) ||
 	    has_own_lane(s, release));
 	return course;
@@ -283,6 +287,8 @@ begin_next(struct engine *engine, struct service *s)
 		return;
 	s->next_release = NULL;
 	s->next = (struct deployment){ 0 };
+	/* other lanes may be open than when it was asked for */
+	d.course = engine_course(s, release, d.kind, d.course.strategy);
 	if (service_keep(engine, s, release) < 0) {
 		(void)snprintf(why, sizeof(why),
 		    "too many releases still have workers");
