@@ -279,6 +279,14 @@ verb_list(const struct rollout *r)
 	return list;
 }
 
+/* Does a probe of either lane reach whoever accepts first? */
+static bool
+are_probes_shared(const struct service *s)
+{
+	return s->policy.probe && s->spec->probe != PROBE_EXEC &&
+	    !s->rollout.course.split;
+}
+
 json_t *
 command_rollout(struct call *call, struct service *s)
 {
@@ -292,8 +300,8 @@ command_rollout(struct call *call, struct service *s)
 	engine_update_observation(engine, s);
 	d = s->deployment;
 	d.duration_ms = now_ms - d.started_ms;
-	return json_pack("{s:o, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:o, s:o,"
-	    " s:o, s:o, s:o, s:I}",
+	return json_pack("{s:o, s:s, s:I, s:o, s:I, s:I, s:b, s:b, s:s, s:o,"
+	    " s:o, s:o, s:o, s:o, s:I}",
 	    "deployment", command_deployment(&d),
 	    "phase", rollout_phase_name(r->phase),
 	    "step", (json_int_t)r->step + 1,
@@ -302,6 +310,7 @@ command_rollout(struct call *call, struct service *s)
 	    &r->course),
 	    "weight_permille", (json_int_t)engine_weight_permille(s),
 	    "steered", (int)r->course.split,
+	    "probes_shared", (int)are_probes_shared(s),
 	    "steer", s->spec->steer == STEER_SOURCE_IP ? "source_ip" :
 	    "random",
 	    "hold_left_ms", hold_left(s, now_ms),

@@ -258,6 +258,14 @@ print_failing_probes(struct draw *d, const json_t *rollout)
 }
 
 static void
+print_doubt(struct draw *d, const json_t *rollout)
+{
+	if (field_flag(rollout, "probes_shared"))
+		draw_line(d, STYLE_WARNING, "  probes cannot tell the releases "
+		    "apart: they share a queue, and either may answer");
+}
+
+static void
 print_wait(struct draw *d, const json_t *rollout)
 {
 	const char *waits_for = field_text(rollout, "waits_for");
@@ -335,6 +343,7 @@ progress_draw(struct draw *d, const json_t *service,
 	steps_print_line(d, rollout);
 	print_lanes(d, service, rollout, reader);
 	print_wait(d, rollout);
+	print_doubt(d, rollout);
 	print_failing_probes(d, rollout);
 	if (fault[0] != '\0')
 		draw_line(d, STYLE_BAD, "  %s", fault);

@@ -185,6 +185,25 @@ test_fails_for_long(void **state)
 	supd_stop();
 }
 
+static void
+test_shared_queue(void **state)
+{
+	(void)state;
+	e2e_install_counted("web", "v1", "");
+	e2e_configure("[service web]\ncommand = %s\nlisten = unix:%s\n"
+	    "workers = %d\nready = notify\nstrategy = canary\n"
+	    "steps = 25%% pause, 100%%\nprobe = http /healthz\n",
+	    e2e_path("web"), e2e_path("web.sock"), WORKERS);
+	supd_start_ready(WORKERS);
+	reload("v2", "");
+	rollout_await_phase("web", "paused");
+	supctl("rollout", "status", "web");
+	assert_ended(0, "probes cannot tell the releases apart: ");
+	supctl("rollout", "promote", "web");
+	assert_ended(0, "is in charge");
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -194,6 +213,7 @@ main(void)
 		E2E_NET_TEST(test_probes_at_a_weight),
 		E2E_NET_TEST(test_rolling_with_a_probe),
 		E2E_NET_TEST(test_fails_for_long),
+		E2E_TEST(test_shared_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
