@@ -63,11 +63,12 @@ static const struct group {
 	{ DEPTH_MUTANTS, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, false, true },
 	{ DEPTH_MUTANTS, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, false, true },
 
-	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ALWAYS, 3, 1, true, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ALWAYS, 2, 1, true, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ALWAYS, 3, 0, false, false },
 	{ DEPTH_USUAL, 1, ORIGIN_COLD, RESTART_ALWAYS, 2, 1, true, false },
 	{ DEPTH_USUAL, 1, ORIGIN_FIRST, RESTART_ALWAYS, 3, 1, true, false },
-	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ON_FAILURE, 3, 1, false, false },
-	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_NEVER, 3, 1, false, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_ON_FAILURE, 2, 1, false, false },
+	{ DEPTH_USUAL, 1, ORIGIN_READY, RESTART_NEVER, 2, 1, false, false },
 	{ DEPTH_USUAL, 2, ORIGIN_READY, RESTART_ALWAYS, 2, 0, true, false },
 	{ DEPTH_USUAL, 2, ORIGIN_COLD, RESTART_ALWAYS, 1, 1, false, false },
 	{ DEPTH_USUAL, 2, ORIGIN_FIRST, RESTART_ALWAYS, 2, 1, false, false },
@@ -138,10 +139,11 @@ static const struct reach {
 	uint8_t order_count;
 	bool pairs;
 } reaches[] = {
-	{ DEPTH_MUTANTS, 1, 1, 1, false },
 	{ DEPTH_MUTANTS, 2, 1, 0, false },
+	{ DEPTH_MUTANTS, 1, 1, 1, false },
 	{ DEPTH_QUICK, 1, 2, 0, false },
 	{ DEPTH_USUAL, 1, 1, 1, true },
+	{ DEPTH_USUAL, 1, 2, 1, false },
 	{ DEPTH_USUAL, 2, 1, 1, false },
 	{ DEPTH_USUAL, 3, 1, 0, false },
 	{ DEPTH_DEEP, 2, 2, 1, false },
