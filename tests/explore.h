@@ -45,11 +45,26 @@ struct scenario {
 };
 
 /*
+ * What the planner was told and what has become of its orders, noted beside it:
+ * its own notes are not believed.
+ */
+struct witness {
+	uint64_t probed_ms, analysed_ms;        /* or NOT_YET_MS */
+	uint64_t busy_ms;
+	uint64_t steer_after_ms;
+	uint64_t held_ms;       /* how long the present step has held */
+	uint32_t base;          /* as the kernel does it */
+	uint32_t weight_permille;
+	bool approved, promoted;
+};
+
+/*
  * A service and what may still happen to it.  Plain data: a copy is another
  * world.
  */
 struct world {
 	struct rollout rollout;
+	struct witness seen;
 	struct slot slots[SLOTS_MAX];
 	struct worker workers[RECORDS_MAX];
 	uint32_t incarnation_last;
@@ -128,8 +143,19 @@ uint32_t rollout_events(const struct world *, const struct scenario *,
 /* What happens to it in good weather; or NOTHING. */
 enum event_type rollout_good_event(const struct world *,
     const struct scenario *);
-/* True if the rollout need not complete any more. */
+/* True if the rollout need not complete any more.  Notes in w->seen what was
+ * told. */
 bool rollout_apply(struct world *, enum event_type);
+
+/* explore_witness.c: the rollout, as it is by what was seen. */
+void witness_init(struct world *);
+void witness_event(struct world *, enum event_type);
+void witness_time(struct world *, uint64_t passed_ms);
+/* A tick has left this; `before` is how the rollout was.  `refused`: its
+ * steering was not done. */
+void witness_tick(struct world *, const struct rollout *before,
+    const struct plan *, bool refused);
+void witness_correct(const struct world *, struct rollout *);
 
 /*
  * Ticks until nothing is to be done now, and checks each tick.  False if an

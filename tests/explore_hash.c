@@ -137,6 +137,11 @@ lanes_key(const struct world *w, const struct scenario *scenario)
 	put(&p, ahead(r->steer_after_ms, w->now_ms, 0xf), 4);
 	put(&p, w->queue_waits, 1);
 	put(&p, w->refuses, 1);
+	/* where the planner is right this adds no states */
+	if (r->phase != ROLLOUT_IDLE) {
+		put(&p, w->seen.approved, 1);
+		put(&p, w->seen.promoted, 1);
+	}
 	return p.bits;
 }
 

@@ -69,8 +69,9 @@ rollout_events(const struct world *w, const struct scenario *scenario,
 		{ EVENT_BAD, weighed && scenario->policy.analysis, 1 },
 		{ EVENT_INCONCLUSIVE, weighed && scenario->policy.analysis, 1 },
 		{ EVENT_REFUSES, r->course.split && !w->refuses, 1 },
-		{ EVENT_CONNECTION, rollout_watches_queue(r) &&
-		    !w->queue_waits, 1 },
+		{ EVENT_CONNECTION, r->course.split && !w->queue_waits &&
+		    r->phase != ROLLOUT_IDLE && r->phase != ROLLOUT_PREPARE,
+		    1 },
 		{ EVENT_ACCEPTED, w->queue_waits, 0 },
 	};
 	uint32_t count = 0;
@@ -92,6 +93,7 @@ rollout_apply(struct world *w, enum event_type type)
 {
 	struct rollout *r = &w->rollout;
 
+	witness_event(w, type);
 	switch (type) {
 	case EVENT_PREPARED:
 		rollout_prepared(r, w->now_ms);

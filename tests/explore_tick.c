@@ -117,6 +117,7 @@ tick(struct world *w, struct fleet *fleet, const struct policy *policy,
 	bool steers = false, kept;
 
 	invariants_before(inv, &w->rollout, fleet);
+	witness_correct(w, &inv->rollout);
 	rollout_tick(&w->rollout, fleet, policy, 0, w->now_ms, plan);
 	for (uint32_t i = 0; i < plan->action_count; i++) {
 		if (trace)
@@ -127,8 +128,10 @@ tick(struct world *w, struct fleet *fleet, const struct policy *policy,
 	w->incarnation_last = fleet->incarnation_last;
 	kept = invariants_after(inv, &w->rollout, fleet, policy, w->now_ms,
 	    plan) && ends_well(w, plan, inv);
+	witness_tick(w, &before, plan, steers && w->refuses);
 	if (steers && w->refuses) {
 		w->refuses = false;
+		w->refuted |= rollout_is_judged(&w->rollout);
 		rollout_not_steered(&w->rollout, before.base,
 		    before.weight_permille, w->now_ms + STEER_RETRY_MS);
 		w->deadline_ms = plan->deadline_ms = w->now_ms;
@@ -164,6 +167,13 @@ is_idempotent(struct world *w, struct fleet *fleet,
 }
 
 static bool
+has_lanes(const struct rollout *r)
+{
+	return r->course.split && r->phase != ROLLOUT_IDLE &&
+	    r->phase != ROLLOUT_PREPARE;
+}
+
+static bool
 has_turned(struct world *w, struct invariants *inv)
 {
 	if (w->refuted && rollout_is_judged(&w->rollout)) {
@@ -192,8 +202,11 @@ world_settle(struct world *w, const struct scenario *scenario, bool trace,
 	uint32_t ticks_max = 4 * w->record_capacity;
 
 	policy.workers = w->worker_count;
-	w->queue_waits &= rollout_watches_queue(&w->rollout);
+	/* nobody would ask about a rollout without lanes, or that is over */
+	w->queue_waits &= has_lanes(&w->rollout);
 	if (w->queue_waits)
+		w->seen.busy_ms = w->now_ms;
+	if (w->queue_waits && rollout_watches_queue(&w->rollout))
 		rollout_busy(&w->rollout, w->now_ms);
 	inv->fleet = fleet;
 	inv->fleet.slots = slots_before;

@@ -69,6 +69,7 @@ world_init(struct world *w, const struct scenario *scenario)
 	if (!scenario->prepares)
 		rollout_prepared(&w->rollout, BEGIN_MS);
 	w->incarnation_last = fleet.incarnation_last;
+	witness_init(w);
 }
 
 /*
@@ -345,6 +346,13 @@ is_order(enum event_type type)
 	    type == EVENT_PROMOTE;
 }
 
+static void
+pass(struct world *w, uint64_t passed_ms)
+{
+	w->now_ms += passed_ms;
+	witness_time(w, passed_ms);
+}
+
 void
 world_apply(struct world *w, const struct scenario *scenario,
     struct event event)
@@ -365,9 +373,9 @@ world_apply(struct world *w, const struct scenario *scenario,
 		/* a probe that is late may cost the progress_deadline */
 		w->excused |= rollout_good_event(w, scenario) ==
 		    EVENT_PROBE_PASSES;
-		w->now_ms = w->deadline_ms;
+		pass(w, w->deadline_ms - w->now_ms);
 	} else if (event.type == EVENT_MILLISECOND) {
-		w->now_ms++;
+		pass(w, 1);
 	} else if (event.type != EVENT_NOTHING) {
 		apply_to_rollout(w, scenario, event);
 	}

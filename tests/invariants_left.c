@@ -36,6 +36,8 @@ check_is_played(struct check *c)
 		return check_fails(c, "played: %" PRIu32 " permille, by the"
 		    " plan %" PRIu32, c->left->weight_permille,
 		    r->weight_permille);
+	if (c->left->steered_ms != r->steered_ms)
+		return check_fails(c, "played: the time of the steering");
 	if (c->left->approved && !r->approved)
 		return check_fails(c, "played: an approval that nobody gave");
 	if (c->left->phase != r->phase || c->left->stable != r->stable ||
