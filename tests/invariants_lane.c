@@ -35,6 +35,25 @@ check_count_lane(const struct check *c, uint32_t lane)
 	return count;
 }
 
+/* Rolling with lanes: no more than the share of the workers it has. */
+static bool
+check_share(struct check *c, uint32_t weight)
+{
+	uint32_t candidates = check_count_lane(c, c->rollout->candidate);
+	uint32_t stable = 0;
+
+	for (uint32_t i = 0; i < c->policy->workers; i++) {
+		const struct worker *w = check_live_in(c->fleet, i,
+		    c->rollout->stable);
+
+		stable += w != NULL && w->state == WORKER_READY &&
+		    !c->fleet_left->slots[i].handed_over;
+	}
+	return weight * (candidates + stable) <= 1000 * candidates ||
+	    check_fails(c, "steer: %" PRIu32 " permille to %" PRIu32
+	    " of %" PRIu32 " workers", weight, candidates, candidates + stable);
+}
+
 /* A weight that rises in a climb is what a reached step gives. */
 static bool
 check_earned(struct check *c, uint32_t weight)
@@ -52,6 +71,9 @@ check_earned(struct check *c, uint32_t weight)
 		    w->state == WORKER_READY :
 		    check_is_probed(c, w) && check_is_available(c, w));
 	}
+	if (!check_is_beside(c) && !check_is_in_charge(c) &&
+	    !check_share(c, weight))
+		return false;
 	if (!check_is_beside(c) || check_is_in_charge(c))
 		return good > 0 ||
 		    check_fails(c, "steer: to a lane that was not found good");
@@ -84,6 +106,10 @@ check_steer(struct check *c, const struct action *a)
 		return false;
 	if (a->base != r->base && a->base != r->stable)
 		return check_fails(c, "steer: the base is %" PRIu32, a->base);
+	if (a->base != r->base && !stopped &&
+	    check_count_lane(c, a->base) == 0 &&
+	    check_count_lane(c, r->base) != 0)
+		return check_fails(c, "steer: the base has nobody");
 	if (a->base == r->base && !rises && !stopped &&
 	    check_count_lane(c, check_lane_of(c, a->base)) == 0)
 		return check_fails(c, "steer: to a lane without anybody");
@@ -117,6 +143,20 @@ check_leave(struct check *c, const struct worker *w)
 	return check_fails(c, "lane: it may not be empty yet");
 }
 
+/* A queue that does not get empty is not waited for for ever. */
+static bool
+check_patience(struct check *c)
+{
+	const struct rollout *r = c->left;
+
+	if (r->phase != ROLLOUT_RETIRE || r->weight_permille != 1000 ||
+	    c->now_ms < r->steered_ms + c->policy->quiet_max_ms ||
+	    check_count_available(c) <= check_floor(c))
+		return true;
+	return check_count_lane(c, r->stable) == 0 ||
+	    check_fails(c, "lane: its workers stay, beyond quiet_max");
+}
+
 bool
 check_lanes_left(struct check *c)
 {
@@ -137,5 +177,11 @@ check_lanes_left(struct check *c)
 	    check_count_lane(c, r->candidate) != 0)
 		return check_fails(c, "in charge: with %" PRIu32 " permille",
 		    r->weight_permille);
-	return true;
+	if (r->phase == ROLLOUT_CLIMB && r->reached_ms != NOT_YET_MS &&
+	    check_is_beside(c) && c->policy->workers != 0 &&
+	    check_count_lane(c, r->candidate) != 0 &&
+	    r->weight_permille != check_given_by(c, r->step))
+		return check_fails(c, "steer: the step is reached, and has %"
+		    PRIu32 " permille", r->weight_permille);
+	return check_patience(c);
 }

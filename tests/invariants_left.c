@@ -8,6 +8,22 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+/* A step begins without what the one before had got. */
+static bool
+check_step_is_played(struct check *c)
+{
+	const struct rollout *r = c->rollout;
+
+	if (r->reached_ms == NOT_YET_MS && c->left->reached_ms != NOT_YET_MS &&
+	    c->left->reached_ms != c->now_ms)
+		return check_fails(c, "played: its step is reached since long"
+		    " ago");
+	if ((c->left->approved && !r->approved) ||
+	    (c->left->promoted && !r->promoted))
+		return check_fails(c, "played: nobody let it pass");
+	return true;
+}
+
 /* Every change of a worker was an action, and every action was done. */
 static bool
 check_is_played(struct check *c)
@@ -38,8 +54,8 @@ check_is_played(struct check *c)
 		    r->weight_permille);
 	if (c->left->steered_ms != r->steered_ms)
 		return check_fails(c, "played: the time of the steering");
-	if (c->left->approved && !r->approved)
-		return check_fails(c, "played: an approval that nobody gave");
+	if (r->phase != ROLLOUT_IDLE && !check_step_is_played(c))
+		return false;
 	if (c->left->phase != r->phase || c->left->stable != r->stable ||
 	    c->left->candidate != r->candidate || c->left->step > r->step)
 		return check_fails(c, "played: the rollout is %s, by the plan"
@@ -104,6 +120,24 @@ check_worker(struct check *c, const struct worker *w)
 	return true;
 }
 
+/* While the old set is kept it is as it was. */
+static bool
+check_warm(struct check *c)
+{
+	for (uint32_t i = 0; i < c->policy->workers; i++) {
+		const struct place *place = &c->fleet->slots[i].stable;
+
+		if (!place->finished &&
+		    place->backoff.not_before_ms <= c->now_ms &&
+		    check_live_in(c->fleet, i, c->rollout->stable) == NULL &&
+		    check_self_stopping_in(c->fleet, i, c->rollout->stable) ==
+		    NULL)
+			return check_fails(c, "keep: slot %" PRIu32 " lacks its"
+			    " old worker", i);
+	}
+	return true;
+}
+
 /* Whoever is missing has started, or will when there is room or it is time. */
 static bool
 check_supply(struct check *c)
@@ -128,7 +162,7 @@ check_supply(struct check *c)
 			return check_fails(c, "deadline: slot %" PRIu32 "'s"
 			    " backoff ends earlier", i);
 	}
-	return true;
+	return c->rollout->phase != ROLLOUT_KEEP || check_warm(c);
 }
 
 static bool

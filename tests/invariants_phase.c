@@ -108,6 +108,8 @@ check_take_charge(struct check *c, const struct action *a)
 	if (r->recall == FAULT_OPERATOR || (r->phase == ROLLOUT_CLIMB &&
 	    (r->recall != FAULT_NONE || r->fault != FAULT_NONE)))
 		return check_fails(c, "in charge: what is to be taken back");
+	if (keep)
+		r->promoted = false;    /* that was for the steps before */
 	r->phase = keep ? ROLLOUT_KEEP : ROLLOUT_RETIRE;
 	return true;
 }
@@ -135,6 +137,8 @@ check_turn(struct check *c, const struct action *a)
 	r->phase = pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK;
 	r->pause = a->pause;
 	r->progress_ms = c->now_ms;
+	r->reached_ms = NOT_YET_MS;
+	r->approved = r->promoted = false;
 	return true;
 }
 
@@ -244,6 +248,10 @@ check_finish(struct check *c, const struct action *a)
 	    (!complete && r->recall == FAULT_SUPERSEDED))
 		return check_fails(c, "finish: verdict %s",
 		    rollout_verdict_name(a->verdict));
+	if (a->verdict == VERDICT_ROLLED_BACK &&
+	    (c->left->fault == FAULT_NONE || c->left->fault == FAULT_HOOK))
+		return check_fails(c, "finish: rolled back, but nobody has seen"
+		    " it fail");
 	if (!(complete ? check_complete(c) : check_back(c)))
 		return false;
 	for (uint32_t i = 0; i < c->fleet->slot_capacity; i++) {

@@ -57,11 +57,15 @@ copy_service(struct sim *sim, const struct service *s)
 	return s->rollout;
 }
 
-/* A step that asks for fewer than are there may let candidates go. */
+/* A step that asks for fewer than are there may let candidates go, and one that
+ * gives another weight than it did changes nothing once it is reached. */
 static bool
 is_reshaping(const char *broken)
 {
-	return strcmp(broken, "drain: a candidate that is wanted") == 0;
+	static const char reached[] = "steer: the step is reached";
+
+	return strcmp(broken, "drain: a candidate that is wanted") == 0 ||
+	    strncmp(broken, reached, sizeof(reached) - 1) == 0;
 }
 
 static void
