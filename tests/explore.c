@@ -104,6 +104,7 @@ static const struct way {
 	uint64_t keep_old_ms;
 	uint32_t canary_workers;
 	bool probe, analysis, prepares, resumes;
+	bool impatient;         /* the progress deadline comes soon */
 } ways[] = {
 	{ .name = "canary", .course = { STRATEGY_CANARY, .split = true },
 	    .step_count = 2, .steps = { { 500, false, 2 }, { 1000, false, 0 } } },
@@ -130,6 +131,10 @@ static const struct way {
 	{ .name = "undo with lanes",
 	    .course = { STRATEGY_CANARY, .direct = true, .split = true },
 	    .step_count = 2, .steps = { { 500, false, 2 }, { 1000, false, 0 } } },
+	{ .name = "canary without patience",
+	    .course = { STRATEGY_CANARY, .split = true },
+	    .step_count = 2, .steps = { { 500, false, 1 }, { 1000, false, 0 } },
+	    .impatient = true },
 };
 
 static const struct reach {
@@ -138,16 +143,18 @@ static const struct reach {
 	uint8_t fault_count;
 	uint8_t order_count;
 	bool pairs;
+	bool plain;             /* the first way only, in its first variant */
 } reaches[] = {
-	{ DEPTH_MUTANTS, 2, 1, 0, false },
-	{ DEPTH_MUTANTS, 1, 1, 1, false },
-	{ DEPTH_QUICK, 1, 2, 0, false },
-	{ DEPTH_USUAL, 1, 1, 1, true },
-	{ DEPTH_USUAL, 1, 2, 1, false },
-	{ DEPTH_USUAL, 2, 1, 1, false },
-	{ DEPTH_USUAL, 3, 1, 0, false },
-	{ DEPTH_DEEP, 2, 2, 1, false },
-	{ DEPTH_DEEP, 3, 1, 1, false },
+	{ DEPTH_MUTANTS, 2, 1, 0, false, false },
+	{ DEPTH_MUTANTS, 1, 1, 1, false, false },
+	{ DEPTH_MUTANTS, 3, 1, 1, false, true },
+	{ DEPTH_QUICK, 1, 2, 0, false, false },
+	{ DEPTH_USUAL, 1, 1, 1, true, false },
+	{ DEPTH_USUAL, 1, 2, 1, false, false },
+	{ DEPTH_USUAL, 2, 1, 1, false, false },
+	{ DEPTH_USUAL, 3, 1, 0, false, false },
+	{ DEPTH_DEEP, 2, 2, 1, false, false },
+	{ DEPTH_DEEP, 3, 1, 1, false, false },
 };
 
 #define X(UPPER, text) text,
@@ -259,7 +266,11 @@ explore_way(struct run *run, const struct way *way, const struct reach *reach)
 	s.policy.canary_workers = way->canary_workers;
 	s.policy.probe = way->probe;
 	s.policy.analysis = way->analysis;
-	for (unsigned variant = 0; variant < 4; variant++) {
+	s.excused = way->impatient;
+	if (way->impatient)
+		s.policy.progress_deadline_ms = 2;
+	for (unsigned variant = 0; variant < (reach->plain ? 1 : 4);
+	    variant++) {
 		s.policy.min_ready_ms = variant & 1;
 		s.settled = variant & 1;
 		s.policy.on_failure = variant & 2 ? ON_FAILURE_PAUSE :
@@ -273,7 +284,8 @@ explore_all(struct run *run)
 {
 	for (size_t i = 0; i < sizeof(reaches) / sizeof(*reaches); i++)
 		for (size_t k = 0; reaches[i].depth <= run->depth &&
-		    k < sizeof(ways) / sizeof(*ways); k++)
+		    k < (reaches[i].plain ? 1 : sizeof(ways) / sizeof(*ways));
+		    k++)
 			explore_way(run, &ways[k], &reaches[i]);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
 		if (groups[i].depth > run->depth)

@@ -79,6 +79,7 @@ struct world {
 	uint8_t orders_left;
 	bool excused;                   /* the rollout need not complete */
 	bool refuted;                   /* it must not go on; till its turn */
+	bool doubted;                   /* it must not climb on; likewise */
 };
 
 #define EVENT_TYPES(X) \

@@ -181,7 +181,12 @@ has_turned(struct world *w, struct invariants *inv)
 		    "fault: a candidate ended, but the rollout goes on");
 		return false;
 	}
-	w->refuted = false;
+	if (w->doubted && w->rollout.phase == ROLLOUT_CLIMB) {
+		snprintf(inv->broken, sizeof(inv->broken),
+		    "doubt: the analysis was inconclusive, but it climbs on");
+		return false;
+	}
+	w->refuted = w->doubted = false;
 	return true;
 }
 

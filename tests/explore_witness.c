@@ -37,13 +37,19 @@ witness_event(struct world *w, enum event_type type)
 	case EVENT_GOOD:
 		seen->analysed_ms = w->now_ms;
 		break;
+	case EVENT_INCONCLUSIVE:
+		w->doubted |= r->phase == ROLLOUT_CLIMB && !seen->approved &&
+		    !seen->promoted;
+		break;
 	case EVENT_RESUME:
+		w->doubted = false;
 		if (r->pause == PAUSE_FAULT)
 			seen->probed_ms = seen->analysed_ms = NOT_YET_MS;
 		seen->approved |= r->pause == PAUSE_STEP ||
 		    r->pause == PAUSE_ANALYSIS;
 		break;
 	case EVENT_PROMOTE:
+		w->doubted = false;
 		seen->promoted = true;
 		break;
 	case EVENT_SUPERSEDE:

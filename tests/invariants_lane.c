@@ -163,6 +163,12 @@ check_lanes_left(struct check *c)
 	const struct rollout *r = c->left;
 	bool somebody = check_count_lane(c, r->stable) != 0;
 
+	if (r->phase == ROLLOUT_CLIMB && r->reached_ms != NOT_YET_MS &&
+	    check_is_beside(c) && c->policy->workers != 0 &&
+	    check_count_lane(c, r->candidate) != 0 &&
+	    r->weight_permille != check_given_by(c, r->step))
+		return check_fails(c, "steer: the step is reached, and has %"
+		    PRIu32 " permille", r->weight_permille);
 	if (c->now_ms < r->steer_after_ms)
 		return true;
 	if (r->phase == ROLLOUT_ROLLBACK && r->fault != FAULT_NONE &&
@@ -177,11 +183,5 @@ check_lanes_left(struct check *c)
 	    check_count_lane(c, r->candidate) != 0)
 		return check_fails(c, "in charge: with %" PRIu32 " permille",
 		    r->weight_permille);
-	if (r->phase == ROLLOUT_CLIMB && r->reached_ms != NOT_YET_MS &&
-	    check_is_beside(c) && c->policy->workers != 0 &&
-	    check_count_lane(c, r->candidate) != 0 &&
-	    r->weight_permille != check_given_by(c, r->step))
-		return check_fails(c, "steer: the step is reached, and has %"
-		    PRIu32 " permille", r->weight_permille);
 	return check_patience(c);
 }

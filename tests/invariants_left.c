@@ -175,6 +175,10 @@ check_rollout_waits(struct check *c)
 		return check_fails(c, "recall: nobody listens");
 	if (rollout_is_judged(r) && r->fault != FAULT_NONE)
 		return check_fails(c, "fault: the rollout goes on after one");
+	if (r->phase == ROLLOUT_CLIMB && c->rollout->promoted &&
+	    r->step < check_last_step(c))
+		return check_fails(c, "promote: it is at step %" PRIu32
+		    " still", r->step);
 	if (r->phase == ROLLOUT_IDLE || r->phase == ROLLOUT_PAUSED ||
 	    r->phase == ROLLOUT_PREPARE)
 		return true;

@@ -126,6 +126,9 @@ check_turn(struct check *c, const struct action *a)
 	    a->fault != FAULT_PROGRESS))
 		return check_fails(c, "phase: %s from %s", pause ? "paused" :
 		    "taken back", rollout_phase_name(r->phase));
+	if (check_is_in_charge(c) && r->recall == FAULT_SUPERSEDED)
+		return check_fails(c, "phase: in charge, and taken back by a"
+		    " newer release");
 	if (a->fault == FAULT_NONE)
 		return check_fails(c, "phase: %s without a fault", pause ? "paused" :
 		    "taken back");
