@@ -91,7 +91,8 @@ check_take_charge(struct check *c, const struct action *a)
 	struct rollout *r = c->rollout;
 	bool keep = a->type == ACTION_KEEP;
 
-	if (!r->course.split || r->step < check_last_step(c))
+	if (!r->course.split || (r->phase != ROLLOUT_KEEP &&
+	    r->step < check_last_step(c)))
 		return check_fails(c, "in charge: before the last step");
 	if (r->phase != ROLLOUT_CLIMB && (keep || r->phase != ROLLOUT_KEEP))
 		return check_fails(c, "in charge: from %s",

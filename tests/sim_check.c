@@ -242,6 +242,7 @@ check_service(struct sim *sim, struct service *s)
 	    sim->armed_ms > sim->now_ms)
 		sim_fail(sim, "room: %s has no record for a worker it lacks",
 		    s->name);
+	sim_witness_turn(sim, s);
 	if (s->removed && service_is_empty(s))
 		sim_fail(sim, "remove: %s is empty, but not gone", s->name);
 	if (sim->armed_ms > sim->now_ms)
@@ -303,8 +304,8 @@ sim_check_after_turn(struct sim *sim)
  */
 
 /* Will its workers get ready and stay so, now that there are no faults? */
-static bool
-is_sound(struct sim *sim, struct service *s, uint32_t revision)
+bool
+sim_is_sound(struct sim *sim, struct service *s, uint32_t revision)
 {
 	const struct release *release = service_release(s, revision);
 	const struct sim_build *build = sim_build_of(sim, release);
@@ -332,8 +333,8 @@ is_settled(struct sim *sim, struct service *s)
 	(void)snprintf(why, size, "never started: %.100s", s->trouble);
 	if (r->stable == 0)
 		return false;
-	if (!is_sound(sim, s, r->stable) || (r->phase == ROLLOUT_PAUSED &&
-	    !is_sound(sim, s, r->candidate)))
+	if (!sim_is_sound(sim, s, r->stable) || (r->phase == ROLLOUT_PAUSED &&
+	    !sim_is_sound(sim, s, r->candidate)))
 		return true;
 	if (s->fleet.slot_capacity == 0)
 		return s->policy.workers == 0;

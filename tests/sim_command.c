@@ -1,5 +1,5 @@
 /*
- * What operators do, and the accidents: one of them at a random moment, and
+ * What operators do, or an accident: one of them at a random moment, and
  * then the next.  An order that is refused must have changed nothing; one that
  * is taken must mean what the configuration and the disk say.
  */
@@ -159,7 +159,8 @@ sim_reload(struct sim *sim, const char *name, unsigned flags,
 {
 	struct reload request = { .services = { name },
 		.service_count = name != NULL, .flags = flags,
-		.has_strategy = sim->commands_left > 0 && sim_chance(sim, 5) };
+		.has_strategy = sim->commands_left > 0 && sim_chance(sim, 15),
+		.strategy = sim_below(sim, 3) };
 	struct config_errors errors;
 	struct wish wishes[SIM_NAMES];
 	char why[REASON_BYTES_MAX] = "";
@@ -167,10 +168,11 @@ sim_reload(struct sim *sim, const char *name, unsigned flags,
 	uint64_t deployment_last = sim->engine.deployment_last;
 	int result;
 
-	if (request.has_strategy)       /* rolling is always possible */
+	if (request.has_strategy)
 		sim_cover(sim, SIM_RELOAD_STRATEGY);
-	sim_trace(sim, "reload %s, flags %u%s", name != NULL ? name : "all",
-	    flags, request.has_strategy ? ", rolling" : "");
+	sim_trace(sim, "reload %s, flags %u, %s", name != NULL ? name : "all",
+	    flags, request.has_strategy ? strategy_name(request.strategy) :
+	    "as in the file");
 	make_wishes(sim, wishes);
 	result = engine_reload(&sim->engine, &request, ret_results, &errors,
 	    why);
@@ -203,6 +205,8 @@ order_reload(struct sim *sim)
 		draft = &sim->drafts[0];
 	if (sim_chance(sim, 25))
 		sim_change_spec(sim, &sim->drafts[sim_below(sim, SIM_NAMES)]);
+	if (sim_chance(sim, 10))
+		sim->drafts[sim_below(sim, SIM_NAMES)].present ^= true;
 	if (sim_chance(sim, 75))
 		sim_draw_build(sim, draft, false);
 	if (sim_chance(sim, 20))
@@ -228,8 +232,8 @@ order_reload(struct sim *sim)
 static void
 order_undo(struct sim *sim, struct service *s)
 {
-	bool idle = s->rollout.phase == ROLLOUT_IDLE;
-	uint32_t wanted = sim_undo_revision(sim, s->name);
+	bool idle = s->rollout.phase == ROLLOUT_IDLE, possible = true;
+	uint32_t good = sim_undo_revision(sim, s->name), wanted = good;
 	uint32_t undo_count = sim_service(sim, s->name)->undo_count;
 	uint64_t before = state_hash(sim);
 	struct reload_result result;
@@ -238,11 +242,15 @@ order_undo(struct sim *sim, struct service *s)
 
 	if (to != 0)
 		sim_cover(sim, SIM_UNDO_TO);
+	if (idle && sim_chance(sim, 20)) {      /* there may be no such thing */
+		to = wanted = 1 + sim_below(sim, s->revision_last + 1);
+		possible = sim_is_undoable(sim, s->name, to);
+	}
 	if (engine_undo(&sim->engine, s, to, &result, why) < 0) {
 		sim_cover(sim, SIM_UNDO_REFUSED);
 		check_unchanged(sim, "undo", before, why);
-		if (idle && wanted != 0 && undo_count == 0 && !s->removed &&
-		    !sim->bind_fails &&
+		if (idle && wanted != 0 && wanted == good && undo_count == 0 &&
+		    !s->removed && !sim->bind_fails &&
 		    sim->engine.phase == ENGINE_RUNNING)
 			sim_fail(sim, "undo: refused, revision %u was good",
 			    wanted);
@@ -253,6 +261,8 @@ order_undo(struct sim *sim, struct service *s)
 	sim_announce(sim, &result);
 	if (!idle)
 		sim_give_up(sim, s);
+	if (!possible)
+		sim_fail(sim, "undo: to revision %u", to);
 	if (idle && result.revision != wanted)
 		sim_fail(sim, "undo: to revision %u, not %u", result.revision,
 		    wanted);
@@ -278,6 +288,7 @@ order_rollout(struct sim *sim, struct service *s)
 	sim_trace(sim, "%s: %s: %s", rollout_verb_name(verb), s->name,
 	    result.text);
 	sim_cover(sim, SIM_ORDER_PAUSE + verb);
+	sim_witness_order(sim, s, verb);
 	sim_announce(sim, &result);
 	if (!possible)
 		sim_fail(sim, "order: %s is taken", rollout_verb_name(verb));
@@ -307,6 +318,7 @@ order_start_or_stop(struct sim *sim, struct service *s)
 {
 	uint64_t before = state_hash(sim);
 	bool start = s->stopped || sim_chance(sim, 20);
+	bool was_recalled = s->rollout.recall != FAULT_NONE;
 	char why[REASON_BYTES_MAX];
 	uint64_t id = s->deployment.id;
 	bool in_charge = rollout_is_in_charge(&s->rollout) &&
@@ -325,6 +337,7 @@ order_start_or_stop(struct sim *sim, struct service *s)
 		sim->deployments[id % SIM_DEPLOYMENTS_MAX].in_charge = true;
 	else if (!start && !rollout_is_in_charge(&s->rollout))
 		sim_give_up(sim, s);
+	sim_witness_stop(sim, s, was_recalled);
 }
 
 static void
@@ -370,64 +383,6 @@ order_shutdown(struct sim *sim)
 			sim_give_up(sim, sim->engine.services[i]);
 }
 
-static void
-break_disk(struct sim *sim)
-{
-	struct sim_draft *draft = &sim->drafts[sim_below(sim, SIM_NAMES)];
-
-	switch (sim_below(sim, 6)) {
-	case 0:
-		sim->config_bad = !sim->config_bad && sim_chance(sim, 60);
-		break;
-	case 1:
-		sim->pin_fails = !sim->pin_fails && sim_chance(sim, 60);
-		break;
-	case 2:
-		sim->bind_fails = !sim->bind_fails && sim_chance(sim, 60);
-		break;
-	case 3:
-		sim->refuse_until_ms = sim->now_ms + sim_below(sim, 4000);
-		break;
-	case 4:
-		sim->busy_until_ms = sim->now_ms + sim_below(sim, 4000);
-		break;
-	case 5:
-		sim->builds[draft->build].rewritten = true;
-		break;
-	}
-	sim_trace(sim, "disk: config %s, pin %s, bind %s",
-	    sim->config_bad ? "bad" : "good",
-	    sim->pin_fails ? "fails" : "works",
-	    sim->bind_fails ? "fails" : "works");
-}
-
-static void
-accident(struct sim *sim)
-{
-	struct sim_process *process;
-	uint32_t which = sim_below(sim, SIM_NAMES);
-
-	if (sim_chance(sim, 50)) {
-		break_disk(sim);
-		return;
-	}
-	if (sim_chance(sim, 25)) {
-		sim_trace(sim, "a listener of s%u is shut down", which);
-		sim_cover(sim, SIM_REPAIR);
-		if (sim_shard(sim, which) != NULL)
-			engine_repair(&sim->engine, sim_shard(sim, which),
-			    "main");
-		return;
-	}
-	for (uint32_t i = 1 + sim_below(sim, 3); i > 0; i--) {
-		if (sim->living_count == 0)
-			return;
-		process = sim->living[sim_below(sim, sim->living_count)];
-		sim_cover(sim, SIM_ACCIDENT_KILL);
-		sim_process_end(sim, process, 0, true, SIGKILL);
-	}
-}
-
 /* A service whose old workers are not all gone yet, after its rollout. */
 static struct service *
 just_rolled_out(struct sim *sim)
@@ -444,6 +399,29 @@ just_rolled_out(struct sim *sim)
 	return NULL;
 }
 
+/* A service whose release in charge does not get ready after a rollback. */
+static struct service *
+served_by_leftover(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->engine.service_count; i++) {
+		struct service *s = sim->engine.services[i];
+
+		if (s->rollout.base != s->rollout.stable && !s->removed)
+			return s;
+	}
+	return NULL;
+}
+
+/* A new build, now. */
+static void
+order_repair(struct sim *sim, struct service *s)
+{
+	static struct reload_results results;
+
+	sim_draw_build(sim, sim_draft(sim, s->name), true);
+	(void)sim_reload(sim, s->name, 0, &results);
+}
+
 void
 sim_command(struct sim *sim)
 {
@@ -455,12 +433,17 @@ sim_command(struct sim *sim)
 		order_undo(sim, s);
 		return;
 	}
+	s = served_by_leftover(sim);
+	if (s != NULL && sim_chance(sim, 60)) {
+		order_repair(sim, s);
+		return;
+	}
 	if (which < 40) {
 		order_reload(sim);
 		return;
 	}
 	if (which < 58 || sim->engine.service_count == 0) {
-		accident(sim);
+		sim_accident(sim);
 		return;
 	}
 	if (which < 60 || (which < 80 && sim->engine.phase != ENGINE_RUNNING)) {

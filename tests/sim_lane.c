@@ -18,8 +18,8 @@ new_lane(struct sim *sim, uint32_t name)
 
 		if (lane->reference_count != 0)
 			continue;
-		lane->name = name;
-		lane->reference_count = 1;
+		*lane = (struct sim_lane){ .name = name,
+			.reference_count = 1 };
 		return lane;
 	}
 	sim_fail(sim, "lanes: %u are open", SIM_LANES_MAX);
@@ -112,6 +112,13 @@ has_process(const struct sim *sim, const struct release *release)
 	return false;
 }
 
+uint32_t
+sim_weight(const struct release *release)
+{
+	return release->shard_count != 0 ? lane_of(release)->weight_permille :
+	    0;
+}
+
 static int
 world_join(void *ctx, struct release *release, char *ret_text)
 {
@@ -158,9 +165,16 @@ world_steer(void *ctx, const struct split *split, char *ret_text)
 		(void)snprintf(ret_text, REASON_BYTES_MAX, "no memory");
 		return -1;
 	}
-	for (uint32_t i = 0; i < SIM_LANES_MAX; i++)
-		if (sim->lanes[i].name == base->name)
-			sim->lanes[i].weight_permille = 0;
+	for (uint32_t i = 0; i < SIM_LANES_MAX; i++) {
+		struct sim_lane *lane = &sim->lanes[i];
+
+		if (lane->name != base->name)
+			continue;
+		if (lane->weight_permille != 0)
+			lane->lost_ms = sim->now_ms;
+		lane->weight_permille = 0;
+	}
+	sim->divided[base->name] = split->candidate != NULL;
 	base->weight_permille = 1000 - split->weight_permille;
 	if (split->candidate != NULL)
 		lane_of(split->candidate)->weight_permille =
@@ -184,7 +198,16 @@ world_queued(void *ctx, const struct release *release)
 	if (sim_build_of(sim, release)->kind == BUILD_STUCK &&
 	    release->shard_count != 0 && lane_of(release)->weight_permille != 0)
 		return (uint32_t)(sim->now_ms / 10);
-	return sim->chaos && hash % 8 == 0 ? (uint32_t)(hash >> 32) % 40 : 0;
+	return sim->chaos && hash % 3 == 0 ? (uint32_t)(hash >> 32) % 40 : 0;
+}
+
+bool
+sim_is_left(struct sim *sim, const struct release *release,
+    uint64_t quiet_max_ms)
+{
+	return release->shard_count != 0 && sim_weight(release) == 0 &&
+	    sim->now_ms < lane_of(release)->lost_ms + quiet_max_ms &&
+	    world_queued(sim, release) != 0;
 }
 
 static uint64_t
@@ -213,11 +236,18 @@ static int
 world_run(void *ctx, const struct task_request *request, char *ret_text)
 {
 	struct sim *sim = ctx;
+	struct sim_task task = {
+		.id = request->id, .service = request->service,
+		.kind = request->kind, .began_ms = sim->now_ms,
+		.build = sim_build_of(sim, request->release),
+	};
 	uint32_t i = 0;
 
 	sim->acted = true;
+	sim_witness_run(sim, &task, request->release->revision);
 	if (sim->chaos && sim_chance(sim, 3)) {
 		sim_cover(sim, SIM_TASK_REFUSED);
+		sim_witness_refused(sim, &task);
 		(void)snprintf(ret_text, REASON_BYTES_MAX, "not found");
 		return -1;
 	}
@@ -227,11 +257,7 @@ world_run(void *ctx, const struct task_request *request, char *ret_text)
 		sim_fail(sim, "tasks: %u run", SIM_TASKS_MAX);
 		return -1;
 	}
-	sim->tasks[i] = (struct sim_task){
-		.id = request->id, .service = request->service,
-		.kind = request->kind,
-		.build = sim_build_of(sim, request->release),
-	};
+	sim->tasks[i] = task;
 	sim_trace(sim, "task %llu: %s of revision %u",
 	    (unsigned long long)request->id, task_kind_name(request->kind),
 	    request->release->revision);
@@ -271,7 +297,8 @@ exit_of(struct sim *sim, const struct sim_task *task)
 
 /* A probe that passed made those ready that had been started before it. */
 static void
-follow_probe(struct sim *sim, const struct task_result *result)
+follow_probe(struct sim *sim, const struct sim_task *task,
+    const struct task_result *result)
 {
 	struct service *s = sim_engine_service(sim, result->service);
 
@@ -291,6 +318,9 @@ follow_probe(struct sim *sim, const struct task_result *result)
 		if (result->exit.number != 0 || result->timed_out)
 			sim_fail(sim, "probe: it failed, and worker %u is "
 			    "ready", process->id.incarnation);
+		if (w->started_ms >= task->began_ms)
+			sim_fail(sim, "probe: it began before worker %u, which "
+			    "is ready", process->id.incarnation);
 	}
 }
 
@@ -301,22 +331,22 @@ sim_task_ended(struct sim *sim, uint64_t id)
 		.duration_ms = 5 };
 
 	for (uint32_t i = 0; i < SIM_TASKS_MAX; i++) {
-		struct sim_task *task = &sim->tasks[i];
+		struct sim_task task = sim->tasks[i];
 
-		if (task->id != id)
+		if (task.id != id)
 			continue;
-		result.service = task->service;
-		result.kind = task->kind;
-		result.exit = exit_of(sim, task);
+		result.service = task.service;
+		result.kind = task.kind;
+		result.exit = exit_of(sim, &task);
 		result.timed_out = sim->chaos && sim_chance(sim, 3);
-		task->id = 0;
+		sim->tasks[i].id = 0;
 		sim_cover(sim, SIM_TASK_PROBE + result.kind);
 		sim_trace(sim, "task %llu ends with %d%s",
 		    (unsigned long long)id, result.exit.number,
 		    result.timed_out ? ", late" : "");
-		engine_task_ended(&sim->engine, &result);
+		sim_witness_end(sim, &task, &result);
 		if (result.kind == TASK_PROBE)
-			follow_probe(sim, &result);
+			follow_probe(sim, &task, &result);
 		return;
 	}
 }

@@ -156,6 +156,23 @@ judge_floor(struct sim *sim, const struct service *s,
 		    "be missing", ready, s->policy.workers, missing);
 }
 
+/* The last worker of a lane leaves no connections in its queue. */
+static void
+judge_lane(struct sim *sim, const struct service *s,
+    const struct sim_process *process)
+{
+	if (s->policy.workers == 0 ||
+	    !sim_is_left(sim, process->release, s->policy.quiet_max_ms))
+		return;
+	for (uint32_t i = 0; i < sim->living_count; i++)
+		if (sim->living[i] != process &&
+		    sim->living[i]->release == process->release &&
+		    is_ready(sim, sim->living[i]))
+			return;
+	sim_fail(sim, "drain: connections wait in the lane of revision %u",
+	    process->revision);
+}
+
 void
 sim_judge_drain(struct sim *sim, struct sim_process *process)
 {
@@ -173,8 +190,10 @@ sim_judge_drain(struct sim *sim, struct sim_process *process)
 	case ENDING_REPLACED:
 	case ENDING_ROLLED_BACK:
 	case ENDING_SURPLUS:
-		if (is_ready(sim, process))
-			judge_floor(sim, s, process);
+		if (!is_ready(sim, process))
+			break;
+		judge_floor(sim, s, process);
+		judge_lane(sim, s, process);
 		break;
 	case ENDING_DEAD_LISTENER:
 		sim_cover(sim, SIM_REPAIRED_WORKER);
@@ -232,6 +251,15 @@ sim_undo_revision(struct sim *sim, const char *name)
 		    !model->revisions[i].condemned)
 			return i;
 	return 0;
+}
+
+bool
+sim_is_undoable(struct sim *sim, const char *name, uint32_t revision)
+{
+	struct sim_service *model = sim_service(sim, name);
+
+	return revision_of(sim, model, revision)->was_in_charge &&
+	    model->stable != revision;
 }
 
 void
@@ -367,6 +395,7 @@ sim_judge_record(struct sim *sim, const struct deployment *d)
 	deployment->kind = d->kind;
 	sim->totals->verdicts[d->verdict]++;
 	revision_of(sim, model, d->revision)->fingerprint = d->fingerprint;
+	sim_witness_record(sim, model, d, deployment->begun);
 	judge_verdict(sim, model, d, deployment->begun);
 }
 
@@ -394,6 +423,7 @@ judge_begin(struct sim *sim, const struct notice *notice,
 	model->candidate = s->rollout.candidate;
 	model->reshaped = has_live(sim, model->id, model->candidate);
 	model->given_up = 0;
+	sim_witness_begin(model, s);
 	sim_cover(sim, SIM_ROLLOUT);
 	sim->totals->rollout_count++;
 }

@@ -86,7 +86,7 @@ draw_drain_timeout(struct sim *sim)
 {
 	if (sim_chance(sim, 3))
 		return 0;
-	if (sim_chance(sim, 10))
+	if (sim_chance(sim, 20))
 		return between(sim, 15000, 40000);
 	return between(sim, 100, 5000);
 }

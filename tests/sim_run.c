@@ -14,6 +14,7 @@ sim_boot(struct sim *sim)
 	sim->boot_count++;
 	memset(sim->services, 0, sizeof(sim->services));
 	memset(sim->deployments, 0, sizeof(sim->deployments));
+	memset(sim->divided, 0, sizeof(sim->divided));
 	engine_init(&sim->engine, &sim->world);
 	engine_boot(&sim->engine, sim_make_config(sim));
 	sim->armed_ms = sim->now_ms;
@@ -167,11 +168,18 @@ check_finale(struct sim *sim, const struct reload_result *result)
 	const struct sim_draft *draft = sim_draft(sim, result->service);
 	const struct sim_deployment *deployment =
 	    &sim->deployments[result->deployment];
+	struct service *s;
 
 	/* what a rollback left may fill the room that is needed, while a bad
 	 * release in charge takes what is free */
 	if (result->deployment == 0 || !draft->present ||
 	    sim_service(sim, draft->name)->had_leftover)
+		return;
+	/* a step by workers is not reached while too few of the old ones are
+	 * ready for one of them to be spared */
+	s = engine_find(&sim->engine, draft->name);
+	if (draft->spec->strategy == STRATEGY_CANARY && !draft->spec->lanes &&
+	    !sim_is_sound(sim, s, s->rollout.stable))
 		return;
 	sim_cover(sim, SIM_FINALE);
 	if (!deployment->finished && is_generous(draft->spec))

@@ -5,10 +5,12 @@
  *   simulate.c     the program: which seeds, what is printed
  *   sim_run.c      one run: the loop, its phases, its end
  *   sim_plan.c     what is drawn: services, builds
- *   sim_command.c  what operators do, and the accidents
+ *   sim_command.c  what operators do
+ *   sim_accident.c what happens to them
  *   sim_world.c    the port (world.h): clock, pins, starts, ledger
  *   sim_lane.c     the rest of it: lanes, tasks
  *   sim_process.c  processes: how they behave, and when
+ *   sim_witness.c  what tasks have told of a rollout, and what comes of it
  *   sim_model.c    what the engine said and did, judged one by one
  *   sim_check.c    what must be true after every turn
  *   sim_trace.c    random numbers, the queue of what comes, trace, coverage
@@ -72,7 +74,8 @@ enum {
 	X(TASK_ANALYSIS) X(TASK_VERSION) X(TASK_BEFORE) X(TASK_AFTER) \
 	X(ORDER_PAUSE) X(ORDER_RESUME) X(ORDER_PROMOTE) X(ORDER_ABORT) \
 	X(ORDER_REFUSED) X(IN_CHARGE) X(UNDO_TO) X(RELOAD_STRATEGY) \
-	X(PROBE_READY) X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
+	X(PROBE_READY) X(PROBES_DOUBTED) X(BACK_IN_CHARGE) \
+	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
 	X(LEFT_RUNNING)
 
 #define X(UPPER) SIM_##UPPER,
@@ -155,6 +158,7 @@ struct sim_lane {
 	uint32_t reference_count;       /* 0: closed */
 	uint32_t name;                  /* index of its draft */
 	uint32_t weight_permille;
+	uint64_t lost_ms;               /* when its weight last fell to 0 */
 };
 
 struct sim_task {
@@ -162,12 +166,28 @@ struct sim_task {
 	uint32_t service;
 	enum task_kind kind;
 	const struct sim_build *build;
+	uint64_t began_ms;
+	enum lane lane;                 /* of a probe */
+	bool was_ready;                 /* somebody in it */
 };
 
 struct sim_revision {
 	uint64_t fingerprint;
 	bool was_in_charge;
 	bool condemned;         /* rolled back or undone since */
+};
+
+/* What was found out about a rollout, as its tasks have told. */
+struct sim_findings {
+	struct {
+		uint64_t began_ms;      /* the last that was asked for */
+		uint32_t failing_count; /* in a row */
+	} probes[LANE_COUNT];
+	uint64_t weighed_ms;            /* since when it is; 0: is not */
+	enum rollout_fault fault;       /* at the last turn */
+	const struct spec *spec;        /* as it began */
+	bool prepared;                  /* before_rollout has passed */
+	bool took_charge;
 };
 
 /* A service as it follows from what was recorded and published. */
@@ -184,6 +204,8 @@ struct sim_service {
 	bool is_late;           /* has no release yet */
 	bool jumped;            /* one took charge while it was stopped: nobody
 				 * waits for those who drain then */
+	struct sim_findings found;
+	int64_t in_charge_since_s;
 	struct policy policy;   /* at the last turn */
 	bool reshaped;          /* a rollout runs, and its steps were others, or
 				 * its release had workers left when it began */
@@ -244,6 +266,7 @@ struct sim {
 
 	struct sim_lane lanes[SIM_LANES_MAX];
 	struct sim_lane *bases[SIM_NAMES];      /* what the rest goes to */
+	bool divided[SIM_NAMES];        /* the last steering had two lanes */
 	struct sim_task tasks[SIM_TASKS_MAX];
 
 	struct sim_item *heap;
@@ -308,6 +331,10 @@ struct shard *sim_shard(struct sim *, uint32_t name);
 void sim_lane_bind(struct sim *, struct release *, uint32_t name);
 void sim_lane_share(struct release *, const struct release *other);
 void sim_lane_leave(struct sim *, struct release *, struct lane_end *ret_end);
+/* What the kernel gives this release; 0: it has no lane. */
+uint32_t sim_weight(const struct release *);
+/* Has the lane of this release lost its weight, and connections in it? */
+bool sim_is_left(struct sim *, const struct release *, uint64_t quiet_max_ms);
 void sim_task_ended(struct sim *, uint64_t id);
 void sim_judge_tasks(struct sim *);
 
@@ -320,11 +347,29 @@ void sim_process_end(struct sim *, struct sim_process *, uint64_t after_ms,
 void sim_process_item(struct sim *, const struct sim_item *);
 bool sim_is_handle(const struct sim *, const void *process);
 
+/* sim_accident.c */
+void sim_accident(struct sim *);
+
 /* sim_command.c */
 void sim_command(struct sim *);
 /* Reloads this service, or all (NULL); judges what comes of it. */
 int sim_reload(struct sim *, const char *name, unsigned flags,
     struct reload_results *ret_results);
+
+/* sim_witness.c */
+/* A task is asked for; fills in whose it is. */
+void sim_witness_run(struct sim *, struct sim_task *, uint32_t revision);
+void sim_witness_refused(struct sim *, const struct sim_task *);
+/* Tells the engine that it has ended, and judges what comes of it. */
+void sim_witness_end(struct sim *, const struct sim_task *,
+    const struct task_result *);
+void sim_witness_begin(struct sim_service *, const struct service *);
+void sim_witness_record(struct sim *, struct sim_service *,
+    const struct deployment *, bool begun);
+void sim_witness_order(struct sim *, const struct service *,
+    enum rollout_verb);
+void sim_witness_stop(struct sim *, const struct service *, bool was_recalled);
+void sim_witness_turn(struct sim *, struct service *);
 
 /* sim_model.c */
 struct sim_service *sim_service(struct sim *, const char *name);
@@ -338,6 +383,8 @@ void sim_judge_notice(struct sim *, const struct notice *);
 void sim_announce(struct sim *, const struct reload_result *);
 /* The revision that `undo` has to go to; 0: none. */
 uint32_t sim_undo_revision(struct sim *, const char *name);
+/* Has this revision been in charge, and is it not? */
+bool sim_is_undoable(struct sim *, const char *name, uint32_t revision);
 bool sim_is_quarantined(const struct sim_service *, uint64_t fingerprint);
 /* An order takes back what this service rolls out. */
 void sim_give_up(struct sim *, const struct service *);
@@ -350,6 +397,8 @@ void sim_check_after_turn(struct sim *);
 /* True if nothing is left to be done for any service; else what is, is in
  * sim->invariants.broken. */
 bool sim_is_settled(struct sim *);
+/* Will workers of this revision get ready and stay so, without faults? */
+bool sim_is_sound(struct sim *, struct service *, uint32_t revision);
 /* Everything must have settled so long after the last fault and command. */
 uint64_t sim_settle_bound_ms(const struct sim *);
 
