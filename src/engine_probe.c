@@ -43,6 +43,14 @@ has_ready(const struct service *s, uint32_t revision)
 	return fleet_count_state(&s->fleet, revision, WORKER_READY) != 0;
 }
 
+/* As the file says by now.  A release whose readiness is the probe it came with
+ * is asked that one where the file has none any more: after a rollback, say. */
+static const struct spec *
+asks_by(const struct service *s, const struct release *release)
+{
+	return s->spec->probe != PROBE_NONE ? s->spec : release->spec;
+}
+
 /* Somebody got ready since the last probe began. */
 static bool
 is_urgent(const struct service *s, enum lane lane)
@@ -69,6 +77,7 @@ static uint64_t
 start_due_ms(const struct service *s, const struct lane_probe *p,
     const struct release *release)
 {
+	uint64_t interval_ms = asks_by(s, release)->probe_interval_ms;
 	uint64_t newest_ms = 0, delay_ms;
 
 	if (release->spec->ready != READY_PROBE)
@@ -86,8 +95,7 @@ start_due_ms(const struct service *s, const struct lane_probe *p,
 	if (newest_ms >= p->began_ms)
 		return newest_ms + FIRST_MS;
 	delay_ms = FIRST_MS << (p->failing_count < 16 ? p->failing_count : 16);
-	return p->began_ms + (delay_ms < s->spec->probe_interval_ms ?
-	    delay_ms : s->spec->probe_interval_ms);
+	return p->began_ms + (delay_ms < interval_ms ? delay_ms : interval_ms);
 }
 
 /* When this lane is to be probed next; NEVER_MS: nobody asks. */
@@ -99,10 +107,11 @@ due_ms(struct service *s, enum lane lane)
 	    lane_revision(s, lane));
 	uint64_t start_ms, next_ms = p->began_ms + s->spec->probe_interval_ms;
 
-	if (s->spec->probe == PROBE_NONE || release == NULL || p->task != 0)
+	if (release == NULL || p->task != 0)
 		return NEVER_MS;
 	start_ms = start_due_ms(s, p, release);
-	if (!rollout_is_judged(&s->rollout) || !has_ready(s, release->revision))
+	if (s->spec->probe == PROBE_NONE || !rollout_is_judged(&s->rollout) ||
+	    !has_ready(s, release->revision))
 		return start_ms;
 	if (is_urgent(s, lane))
 		return 0;
@@ -117,16 +126,16 @@ probe(struct engine *engine, struct service *s, enum lane lane)
 	struct lane_probe *p = &s->judge.probes[lane];
 	const struct release *release = service_release(s,
 	    lane_revision(s, lane));
+	const struct spec *spec = asks_by(s, release);
 	char name[32], revision[32], of[64], pids[TASK_PIDS_BYTES];
 	const char *variables[] = { name, revision, of, pids, NULL };
 	struct task_request request = {
 		.id = ++engine->task_last, .service = s->id,
-		.kind = TASK_PROBE, .release = release, .spec = s->spec,
-		.argv = s->spec->probe == PROBE_EXEC ? s->spec->probe_command :
-		    NULL,
+		.kind = TASK_PROBE, .release = release, .spec = spec,
+		.argv = spec->probe == PROBE_EXEC ? spec->probe_command : NULL,
 		.variables = variables,
-		.timeout_ms = s->spec->probe_timeout_ms +
-		    (s->spec->probe == PROBE_EXEC ? 0 : GRACE_MS),
+		.timeout_ms = spec->probe_timeout_ms +
+		    (spec->probe == PROBE_EXEC ? 0 : GRACE_MS),
 	};
 	struct task_result failed = { .id = request.id, .service = s->id,
 		.kind = TASK_PROBE };

@@ -419,6 +419,8 @@ order_repair(struct sim *sim, struct service *s)
 	static struct reload_results results;
 
 	sim_draw_build(sim, sim_draft(sim, s->name), true);
+	if (sim_chance(sim, 50))
+		sim_simplify_spec(sim, sim_draft(sim, s->name));
 	(void)sim_reload(sim, s->name, 0, &results);
 }
 

@@ -308,6 +308,18 @@ sim_change_spec(struct sim *sim, struct sim_draft *draft)
 	    spec->max_unavailable.percent ? "%" : "");
 }
 
+/* As most are: rolled, and not probed. */
+void
+sim_simplify_spec(struct sim *sim, struct sim_draft *draft)
+{
+	draft->spec->strategy = STRATEGY_ROLLING;
+	draft->spec->probe = PROBE_NONE;
+	if (draft->spec->ready == READY_PROBE)
+		draft->spec->ready = READY_NOTIFY;
+	make_possible(draft->spec);
+	sim_trace(sim, "file: %s is rolled, without a probe", draft->name);
+}
+
 struct config *
 sim_make_config(struct sim *sim)
 {

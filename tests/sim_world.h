@@ -313,6 +313,8 @@ void sim_free_drafts(struct sim *);
 void sim_draw_build(struct sim *, struct sim_draft *, bool good);
 /* Changes something of the configuration of this service. */
 void sim_change_spec(struct sim *, struct sim_draft *);
+/* Rolled, and not probed. */
+void sim_simplify_spec(struct sim *, struct sim_draft *);
 struct config *sim_make_config(struct sim *);
 struct sim_draft *sim_draft(struct sim *, const char *name);
 

@@ -1,6 +1,6 @@
 /*
- * Lanes as the engine decides about them, without a world: who gets one, and
- * whose queue is looked at.  Revision 2 is in charge, 3 is what a rollback left,
+ * Lanes as the engine decides about them, almost without a world: who gets one,
+ * whose queue is looked at, who is probed.  Revision 2 is in charge, 3 is what a rollback left,
  * 4 is new; each stands for a lane of its own, but 4 shares one.
  */
 #include <setjmp.h>
@@ -21,6 +21,7 @@ struct stage {
 	struct release releases[3];
 	struct slot slots[2];
 	struct worker workers[4];
+	struct mate mates[4];
 	char lanes[NEW + 1];            /* their addresses are shards */
 };
 
@@ -40,7 +41,20 @@ queued(void *ctx, const struct release *release)
 	return release->revision == waits_for;
 }
 
-static const struct world world = { .now_ms = now_ms, .queued = queued };
+static const struct spec *asked;        /* what the last probe was about */
+
+static int
+run(void *ctx, const struct task_request *request, char *ret_text)
+{
+	(void)ctx;
+	(void)ret_text;
+	assert_int_equal(request->kind, TASK_PROBE);
+	asked = request->spec;
+	return 0;
+}
+
+static const struct world world = { .now_ms = now_ms, .queued = queued,
+	.run = run };
 
 static struct release *
 keep(struct stage *s, uint32_t revision, uint32_t lane)
@@ -72,6 +86,7 @@ set_up(struct stage *s, uint32_t base)
 	s->service.fleet = (struct fleet){ .slots = s->slots,
 		.slot_capacity = 2, .workers = s->workers,
 		.worker_capacity = 4 };
+	s->service.mates = s->mates;
 	s->service.rollout.stable = STABLE;
 	s->service.rollout.base = base;
 	(void)keep(s, STABLE, STABLE);
@@ -181,6 +196,31 @@ the_queue_of_a_lane_without_weight_is_looked_at(void **state)
 	}
 }
 
+/* A probe that the file has lost is the only one that such a worker has. */
+static void
+who_is_ready_by_its_probe_is_asked_it(void **state)
+{
+	struct stage s;
+	struct spec old = { .ready = READY_PROBE, .probe = PROBE_TCP,
+		.probe_interval_ms = 500 };
+
+	(void)state;
+	set_up(&s, STABLE);
+	s.releases[0].spec = &old;
+	hire(&s, 0, STABLE);
+	asked = NULL;
+	assert_true(engine_probe_turn(&s.engine, &s.service) == NEVER_MS);
+	assert_null(asked);
+	s.workers[0].state = WORKER_STARTING;
+	s.workers[0].started_ms = NOW_MS - 100;
+	(void)engine_probe_turn(&s.engine, &s.service);
+	assert_ptr_equal(asked, &old);
+	s.service.judge = (struct judge){ 0 };
+	s.spec.probe = PROBE_HTTP;              /* the file has another */
+	(void)engine_probe_turn(&s.engine, &s.service);
+	assert_ptr_equal(asked, &s.spec);
+}
+
 int
 main(void)
 {
@@ -191,6 +231,7 @@ main(void)
 		cmocka_unit_test(the_queue_of_what_was_left_is_looked_at),
 		cmocka_unit_test(
 		    the_queue_of_a_lane_without_weight_is_looked_at),
+		cmocka_unit_test(who_is_ready_by_its_probe_is_asked_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
