@@ -10,7 +10,7 @@ export LC_ALL=C
 
 # Scripts that are no test by themselves.
 helpers='tests/runner.sh tests/fuzz.sh tests/bench.sh tests/demo.sh
-tests/soak.sh'
+tests/mutants-lib.sh tests/soak.sh'
 
 top=${1:-${top_srcdir:-.}}
 cd "$top" || exit 2

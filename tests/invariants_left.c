@@ -193,19 +193,37 @@ check_rollout_waits(struct check *c)
 	return true;
 }
 
+/* Who wants to be asked again at once has done something, or found it. */
+static bool
+check_busy(struct check *c, bool moved)
+{
+	if (c->plan->action_count != 0 || moved ||
+	    c->left->fault != c->rollout->fault)
+		return true;
+	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
+		if (!check_worker(c, &c->fleet_left->workers[i]))
+			return false;
+	return check_fails(c, "busy: %s, and nothing comes of it",
+	    rollout_phase_name(c->left->phase));
+}
+
 bool
 check_left(struct check *c)
 {
+	bool moved = false;
+
 	if (!check_is_played(c))
 		return false;
 	for (uint32_t i = 0; i < c->fleet->slot_capacity; i++) {
 		if (!check_hand_over(c, i))
 			return false;
+		moved |= c->fleet->slots[i].handed_over !=
+		    c->fleet_left->slots[i].handed_over;
 		c->fleet->slots[i] = c->fleet_left->slots[i];
 	}
 	/* one that has more to do at once is asked again before it is judged */
 	if (c->plan->deadline_ms <= c->now_ms)
-		return true;
+		return check_busy(c, moved);
 	for (uint32_t i = 0; i < c->fleet->worker_capacity; i++)
 		if (!check_worker(c, &c->fleet_left->workers[i]))
 			return false;

@@ -1,96 +1,27 @@
 #!/bin/sh
-# Breaks the engine on purpose, one line at a time, and sees whether a short run
-# of the simulator notices.  Each mutant is a copy of the modules in which
-# exactly one line was replaced; a replacement that no longer applies is a
-# failure too.  Prints TAP, with what caught the mutant.
+# Breaks the engine on purpose and sees whether a short run of the simulator
+# notices; see mutants-lib.sh.
 #
-#   mutants-engine.sh [DIRECTORY]     default: $top_srcdir or .
-set -u
-export LC_ALL=C
+#   mutants-engine.sh [DIRECTORY [PART OF A NAME]]    default: $top_srcdir or .
+. "${0%/*}/mutants-lib.sh"
 
-top=${1:-${top_srcdir:-.}}
-top=$(cd "$top" && pwd) || exit 2
-cc=${CC:-gcc}
-work=$(mktemp -d "${TMPDIR:-/tmp}/mutants.XXXXXX") || exit 2
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
+libraries=-linih
 
-cd "$top" || exit 2
-compile() {     # SOURCE OBJECT
-	"$cc" -std=gnu17 -O1 -w -D_GNU_SOURCE -iquote include -iquote src \
-	    -iquote tests -c "$1" -o "$2"
+# Most are noticed soon, and what never happens in so many rollouts, too; what
+# needs a rollback that has left something comes up in more.
+play() {
+	timeout 60 "$bench/program" -n 5000 >"$bench/log" 2>&1 &&
+	    timeout 60 "$bench/program" -n 30000 >"$bench/log" 2>&1
 }
 
-case_count=0
-failed=0
-report() {      # ok|'not ok', NAME
-	case_count=$((case_count + 1))
-	[ "$1" = ok ] || failed=$((failed + 1))
-	echo "$1 $case_count - $2"
-}
-
-mkdir "$work/tests" "$work/good" "$work/bad"
-for source in tests/simulate.c tests/sim_*.c tests/invariants*.c; do
-	name=${source##*/}
-	compile "$source" "$work/tests/${name%.c}.o" || exit 2
-done
-for source in src/engine*.c src/service.c src/rollout*.c src/fleet.c \
-    src/worker.c src/backoff.c src/strategy.c src/notice.c src/release.c \
-    src/label.c src/spec*.c src/config*.c src/fd.c src/log.c; do
-	name=${source##*/}
-	compile "$source" "$work/good/${name%.c}.o" || exit 2
-done
-
-simulate() {    # DIRECTORY OF OBJECTS
-	"$cc" "$work"/tests/*.o "$1"/*.o -linih -o "$work/simulate" ||
-	    return 2
-	timeout 60 "$work/simulate" -n 8000 >"$work/log" 2>&1
-}
-
-caught_by() {
-	if ! grep -a -m 1 -E 'ssertion|^# broken' "$work/log"; then
-		echo "never happened:" \
-		    "$(sed -n 's/^# \([A-Z_]*\) .* !$/\1/p' "$work/log")"
+caught_by() {   # EXIT STATUS
+	if ! grep -a -m 1 -E 'ssertion|^# broken' "$bench/log"; then
+		echo "it ends with $1; never happened:" \
+		    "$(sed -n 's/^# \([A-Z_]*\) .* !$/\1/p' "$bench/log")"
 	fi | sed 's/^# broken, //'
 }
 
-# mutant NAME MODULE LINE REPLACEMENT: LINE stands there once, but for blanks.
-mutant() {
-	if ! awk -v line="$3" -v new="$4" '
-	{
-		text = $0
-		gsub(/^[ \t]+|[ \t]+$/, "", text)
-		if (text == line) {
-			found++
-			$0 = new
-		}
-		print
-	}
-	END { exit found != 1 }' "src/$2.c" >"$work/$2.c"; then
-		report 'not ok' "$1: does not apply to $2.c"
-		return
-	fi
-	cp "$work"/good/*.o "$work/bad/"
-	if ! compile "$work/$2.c" "$work/bad/$2.o"; then
-		report 'not ok' "$1: does not compile"
-		return
-	fi
-	simulate "$work/bad"
-	case $? in
-	0) report 'not ok' "$1: nobody noticed" ;;
-	2) report 'not ok' "$1: does not link" ;;
-	124) report 'not ok' "$1: the simulator does not end" ;;
-	*) report ok "$1: $(caught_by)" ;;
-	esac
-}
-
-if simulate "$work/good"; then
-	report ok "nothing is broken"
-else
-	report 'not ok' "nothing is broken"
-	head -n 80 "$work/log" | sed 's/^/# /'
-fi
-
+mutants() {
 mutant "a rollout's end is not recorded" engine_deploy \
     'engine_record(engine, s, &d, a->verdict);' ''
 mutant "what waits never begins" engine_deploy \
@@ -130,36 +61,149 @@ mutant "who is drained is not told" engine_act \
     'world->signal(world->ctx, process, drain_signal(s, a));' ''
 mutant "a service that stops goes on with its rollout" engine_verb \
     'engine_cancel(engine, s);' ''
-# Lanes, probes, hooks
-mutant "a hook that fails quarantines the build" engine_deploy \
-    'if (d->kind == DEPLOYMENT_RESTART || fault == FAULT_HOOK)' \
-    'if (d->kind == DEPLOYMENT_RESTART)'
-mutant "what still asks is not killed at the end" engine_hook \
-    'world->cancel(world->ctx, tasks[i]);' ';'
-mutant "a new lane is not joined" engine_deploy \
+# Lanes
+mutant "a release without a lane of its own gets weight" engine_deploy \
     'return d->course.split ? world->join(world->ctx, release, ret_text) : 0;' \
     'return 0;'
-mutant "a refused steering is not reported back" engine_lane \
+mutant "what waits keeps the lane that it shares" engine_deploy \
+    'engine->world->unbind(engine->world->ctx, release, NULL);' ''
+mutant "after a rollout the kernel is left as it is" engine_deploy \
+    's->unsettled = true;' ''
+mutant "a refusal to settle is forgotten" engine_lane \
+    's->settle_at_ms = now_ms + STEER_RETRY_MS;' 's->unsettled = false;'
+mutant "a refusal of the kernel is not told" engine_lane \
     'rollout_not_steered(&s->rollout, s->steered_base, s->steered_permille,' \
-    'if (false) rollout_not_steered(&s->rollout, s->steered_base, s->steered_permille,'
-mutant "a probe that failed makes ready" engine_probe \
-    'if (passed) {' 'make_ready(engine, s, lane_revision(s, lane), p->began_ms); if (passed) {'
-mutant "a probe that fails is no verdict" engine_probe \
-    'engine_condemn(engine, s, FAULT_PROBE, text);' ';'
-mutant "a bad analysis is no verdict" engine_judge \
-    'engine_condemn(engine, s, FAULT_ANALYSIS, text);' ';'
-mutant "a queue that grows is no verdict" engine_judge \
-    'engine_condemn(engine, s, FAULT_QUEUE, text);' ';'
-mutant "memory is no verdict" engine_judge \
-    'engine_condemn(engine, s, FAULT_MEMORY, text);' ';'
-mutant "a good analysis is not passed on" engine_judge \
-    'rollout_analysed(&s->rollout, s->judge.analysis_began_ms);' ';'
-mutant "a passed probe is not passed on" engine_probe \
-    'rollout_probed(&s->rollout, p->began_ms);' ';'
+    'if (false) rollout_not_steered(&s->rollout, s->steered_base, 0,'
+mutant "what the kernel did before is not noted" engine_lane \
+    's->steered_permille = weight_permille;' ''
+mutant "nobody looks at the queue of an old lane" engine_lane \
+    'world->queued(world->ctx, release) > 0)' '0)'
+mutant "nobody looks at the queue of what a rollback left" engine_lane \
+    'return base != NULL && !engine_share_lane(release, base) &&' 'return false &&'
+mutant "a lane is left open" service \
+    'unbind(engine, s, kept->release, ret_end);' ''
+mutant "an old lane is joined again" engine_deploy \
+    'has_own_lane(s, release));' 'false);'
+mutant "what repairs has no lane of its own" engine_deploy \
+    '(s->rollout.base != s->rollout.stable &&' '(false &&'
+mutant "how it goes is decided when it is asked for" engine_deploy \
+    'd.course = engine_course(s, release, d.kind, d.course.strategy);' ''
+
+# Hooks and tasks
+mutant "tasks run on after their rollout" engine_hook \
+    'world->cancel(world->ctx, tasks[i]);' ''
+mutant "before_rollout is not waited for" engine_hook \
+    'if (s->spec->before_rollout != NULL)' 'if (false)'
 mutant "after a hook nothing begins" engine_hook \
     'if (engine_task_passed(result)) {' \
     'if (engine_task_passed(result)) { return;'
-mutant "stopping takes back what is in charge" engine_deploy \
-    'FAULT_SUPERSEDED : FAULT_OPERATOR);' 'FAULT_OPERATOR : FAULT_OPERATOR);'
-echo "1..$case_count"
-[ "$failed" -eq 0 ]
+mutant "a hook that cannot be run is waited for" engine_hook \
+    'engine_hook_ended(engine, s, &failed);' ''
+mutant "a hook that fails is nobody's fault" engine_hook \
+    'rollout_fail(&s->rollout, FAULT_HOOK);' ''
+mutant "a hook that fails condemns the build" engine_deploy \
+    'if (d->kind == DEPLOYMENT_RESTART || fault == FAULT_HOOK)' \
+    'if (d->kind == DEPLOYMENT_RESTART)'
+mutant "after_rollout is not run" engine_deploy \
+    'engine_run_after(engine, s, &d);' ';'
+
+# Probes and verdicts
+mutant "one failed probe is enough" engine_probe \
+    'p->failing_count >= s->spec->probe_failures)' 'true)'
+mutant "probe failures are not counted in a row" engine_probe \
+    'p->failing_count = 0;' ''
+mutant "failed probes have no consequence" engine_probe \
+    'condemn(engine, s, p);' ';'
+mutant "the probe of the release in charge is not looked at" engine_probe \
+    'if (stable->failing_count == 0) {' 'if (true) {'
+mutant "a passed probe is not told" engine_probe \
+    'rollout_probed(&s->rollout, p->began_ms);' ''
+mutant "a probe counts from its end on" engine_probe \
+    'rollout_probed(&s->rollout, p->began_ms);' \
+    'rollout_probed(&s->rollout, engine->world->now_ms(engine->world->ctx));'
+mutant "a probe makes ready who came after it" engine_probe \
+    'w->started_ms < began_ms)' 'true)'
+mutant "a probe that passed makes nobody ready" engine_probe \
+    'make_ready(engine, s, lane_revision(s, lane), p->began_ms);' ''
+mutant "who is ready by its probe is asked as the file says" engine_probe \
+    'return s->spec->probe != PROBE_NONE ? s->spec : release->spec;' \
+    'return s->spec;'
+mutant "who is ready by its probe is not asked without one" engine_probe \
+    'if (release == NULL || p->task != 0)' \
+    'if (release == NULL || p->task != 0 || s->spec->probe == PROBE_NONE)'
+mutant "a probe is not due at once" engine_probe \
+    'if (is_urgent(s, lane))' 'if (false)'
+mutant "a probe that cannot be run is waited for" engine_probe \
+    'engine_probe_ended(engine, s, &failed);' ''
+mutant "a probe that fails makes ready" engine_probe \
+    'if (passed) {' \
+    'make_ready(engine, s, lane_revision(s, lane), p->began_ms); if (passed) {'
+mutant "a probe that fails is no verdict" engine_probe \
+    'engine_condemn(engine, s, FAULT_PROBE, text);' ';'
+mutant "a good analysis is not told" engine_judge \
+    'rollout_analysed(&s->rollout, s->judge.analysis_began_ms);' ''
+mutant "a bad analysis is inconclusive" engine_judge \
+    'result->exit.number == 1) {' 'false) {'
+mutant "a bad analysis is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_ANALYSIS, text);' ';'
+mutant "an inconclusive analysis is nothing" engine_judge \
+    'if (rollout_inconclusive(&s->rollout, now_ms))' 'if (false)'
+mutant "an analysis that timed out is bad" engine_judge \
+    'if (!result->timed_out && !result->exit.by_signal &&' 'if ('
+mutant "no end of an analysis is noted" engine_judge \
+    's->judge.analysis = 0;' ''
+mutant "a queue that only grows is not seen" engine_judge \
+    's->judge.queue_growth_count++;' ';'
+mutant "a queue that only grows is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_QUEUE, text);' ';'
+mutant "memory is not looked at" engine_judge \
+    'look_at_memory(engine, s);' ''
+mutant "memory is no verdict" engine_judge \
+    'engine_condemn(engine, s, FAULT_MEMORY, text);' ';'
+mutant "memory is judged by one sample" engine_judge \
+    'if (++s->judge.memory_count < MEMORY_SAMPLES)' 'if (false)'
+mutant "nobody is woken for a sample" engine_judge \
+    'due_ms = s->judge.sample_next_ms;' ''
+mutant "a verdict is not told" engine_judge \
+    'rollout_fail(&s->rollout, fault);' ''
+
+# Orders and the ledger
+mutant "undo goes to any revision" engine_verb \
+    'if (target != NULL && (to_revision == 0 || (target->was_in_charge &&' \
+    'if (target != NULL && (to_revision == 0 || (true &&'
+mutant "undo goes to where it is" engine_verb \
+    'to_revision != s->rollout.stable)))' 'true)))'
+mutant "undo binds nothing" engine_verb \
+    'world->bind(world->ctx, target->release, why) < 0) {' 'false) {'
+mutant "it takes charge twice" engine_act \
+    'if (s->deployment.in_charge_s == 0) {' 'if (true) {'
+mutant "since when it is in charge is known at the end" engine_act \
+    's->in_charge_since_s = s->deployment.in_charge_s;' ''
+mutant "since when the old one is in charge again is not noted" engine_deploy \
+    'if (d->in_charge_s != 0)        /* the old one is again */' 'if (false)'
+mutant "since when it is in charge is not noted" engine_deploy \
+    's->in_charge_since_s = d->in_charge_s;' ''
+mutant "the shutdown takes back what is in charge" engine_deploy \
+    'rollout_recall(&s->rollout, rollout_is_in_charge(&s->rollout) ?' \
+    'rollout_recall(&s->rollout, false ?'
+mutant "pause does nothing" engine_order '(void)rollout_pause(r, now_ms);' ''
+mutant "resume does nothing" engine_order '(void)rollout_resume(r, now_ms);' ''
+mutant "promote does nothing" engine_order \
+    '(void)rollout_promote(r, now_ms);' ''
+mutant "abort does nothing" engine_order \
+    'rollout_recall(r, FAULT_OPERATOR);' ''
+mutant "an impossible order is taken" engine_order \
+    'if (!rollout_can(&s->rollout, verb)) {' 'if (false) {'
+mutant "a worker of a dead listener is not restarted" engine_repair \
+    'w->ending = ENDING_DEAD_LISTENER;' 'continue;'
+mutant "a plan removes what is absent" engine_reload \
+    '!(request->flags & RELOAD_PLAN))' 'true)'
+
+}
+
+begin "$@"
+compile_all tests tests/simulate.c tests/sim_*.c tests/invariants*.c
+compile_all good src/engine*.c src/service.c src/rollout*.c src/fleet.c \
+    src/worker.c src/backoff.c src/strategy.c src/notice.c src/release.c \
+    src/label.c src/spec*.c src/config*.c src/fd.c src/log.c
+try_all

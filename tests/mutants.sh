@@ -1,87 +1,22 @@
 #!/bin/sh
-# Breaks the planner on purpose, one line at a time, and sees whether the
-# explorer notices.  Each mutant is a copy of the modules in which exactly one
-# line was replaced; a replacement that no longer applies is a failure too.
-# Prints TAP, with the invariant that caught the mutant.
+# Breaks the planner on purpose and sees whether the explorer notices; see
+# mutants-lib.sh.
 #
-#   mutants.sh [DIRECTORY]            default: $top_srcdir or .
-set -u
-export LC_ALL=C
+#   mutants.sh [DIRECTORY [PART OF A NAME]]   default: $top_srcdir or .
+. "${0%/*}/mutants-lib.sh"
 
-top=${1:-${top_srcdir:-.}}
-top=$(cd "$top" && pwd) || exit 2
-cc=${CC:-gcc}
-work=$(mktemp -d "${TMPDIR:-/tmp}/mutants.XXXXXX") || exit 2
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
+libraries=
 
-cd "$top" || exit 2
-modules='worker backoff strategy fleet rollout rollout_cursor rollout_finish
-rollout_fleet rollout_lane rollout_verb'
-compile() {     # SOURCE OBJECT
-	"$cc" -std=gnu17 -O1 -w -D_GNU_SOURCE -iquote include -iquote tests \
-	    -c "$1" -o "$2"
+play() {
+	timeout 60 "$bench/program" --mutants --first >"$bench/log" 2>&1
 }
 
-case_count=0
-failed=0
-report() {      # ok|'not ok', NAME
-	case_count=$((case_count + 1))
-	[ "$1" = ok ] || failed=$((failed + 1))
-	echo "$1 $case_count - $2"
+caught_by() {
+	grep -a -m 1 -E '^# broken|ssertion' "$bench/log" |
+	    sed 's/^# broken: //'
 }
 
-mkdir "$work/tests" "$work/good" "$work/bad"
-for source in tests/explore*.c tests/invariants*.c; do
-	name=${source##*/}
-	compile "$source" "$work/tests/${name%.c}.o" || exit 2
-done
-for module in $modules; do
-	compile "src/$module.c" "$work/good/$module.o" || exit 2
-done
-
-explore() {     # DIRECTORY OF OBJECTS
-	"$cc" "$work"/tests/*.o "$1"/*.o -o "$work/explore" || return 2
-	timeout 60 "$work/explore" --mutants --first >"$work/log" 2>&1
-}
-
-# mutant NAME MODULE LINE REPLACEMENT: LINE stands there once, but for blanks.
-mutant() {
-	if ! awk -v line="$3" -v new="$4" '
-	{
-		text = $0
-		gsub(/^[ \t]+|[ \t]+$/, "", text)
-		if (text == line) {
-			found++
-			$0 = new
-		}
-		print
-	}
-	END { exit found != 1 }' "src/$2.c" >"$work/$2.c"; then
-		report 'not ok' "$1: does not apply to $2.c"
-		return
-	fi
-	cp "$work"/good/*.o "$work/bad/"
-	if ! compile "$work/$2.c" "$work/bad/$2.o"; then
-		report 'not ok' "$1: does not compile"
-		return
-	fi
-	explore "$work/bad"
-	case $? in
-	0) report 'not ok' "$1: nobody noticed" ;;
-	124) report 'not ok' "$1: the explorer does not end" ;;
-	*) report ok "$1: $(grep -a -m 1 -E '^# broken|ssertion' "$work/log" |
-	    sed 's/^# broken: //')" ;;
-	esac
-}
-
-if explore "$work/good"; then
-	report ok "nothing is broken"
-else
-	report 'not ok' "nothing is broken"
-	head -n 40 "$work/log" | sed 's/^/# /'
-fi
-
+mutants() {
 mutant "the candidate starts where the old release crashed" rollout_fleet \
     '!t->fleet->slots[slot].handed_over;' \
     't->fleet->slots[slot].candidate_live == NULL;'
@@ -100,6 +35,8 @@ mutant "min_ready is ignored" rollout \
 mutant "handed over without availability" rollout_fleet \
     'if (!(tick_is_available(t, candidate) &&' \
     'if (!(candidate != NULL &&'
+mutant "complete when the last step begins" rollout_finish \
+    'return has_arrived(t);' 'return cursor_is_last(t);'
 mutant "a crashed old worker is not replaced in a climb" rollout_fleet \
     '!may_start(t, &slot->stable))' \
     't->rollout->phase == ROLLOUT_CLIMB || !may_start(t, &slot->stable))'
@@ -138,58 +75,146 @@ mutant "who leaves counts as live" fleet \
 mutant "no backoff after a failure" backoff \
     'b->not_before_ms = now_ms + delay_ms - jitter_ms;' \
     'b->not_before_ms = now_ms;'
-# Lanes, steps that hold, verbs
-mutant "weight before all candidates are ready" rollout_cursor \
+# Steps
+mutant "weight before the candidates are ready" rollout_cursor \
     'if (!tick_is_available(t, c) || !cursor_is_probed(t, c))' \
     'if (c == NULL || !cursor_is_probed(t, c))'
 mutant "weight before the probe has passed" rollout_cursor \
-    'return !t->policy->probe || (w != NULL &&' 'return true || (w != NULL &&'
-mutant "a probe of before the worker was ready counts" rollout_verb \
+    'if (!tick_is_available(t, c) || !cursor_is_probed(t, c))' \
+    'if (!tick_is_available(t, c))'
+mutant "a probe from before the worker was ready counts" rollout_verb \
     'return r->probed_ms != NOT_YET_MS && r->probed_ms >= w->ready_ms;' \
     'return r->probed_ms != NOT_YET_MS;'
-mutant "a hold is not waited for" rollout_cursor \
+mutant "a slot is taken over before the probe" rollout_fleet \
+    'cursor_is_probed(t, candidate)) && (candidate != NULL || !no_room))' \
+    'true) && (candidate != NULL || !no_room))'
+mutant "a hold is ignored" rollout_cursor \
     'if (t->now_ms - r->reached_ms < step->hold_ms) {' 'if (false) {'
-mutant "a step that pauses does not" rollout_cursor \
+mutant "a hold is a lack of progress" rollout_cursor \
+    '(t->crowded || is_holding(t)))) {' 't->crowded)) {'
+mutant "the clock of a hold runs on in a pause" rollout_verb \
+    'r->reached_ms += now_ms - r->phase_ms;' ';'
+mutant "a step does not pause" rollout_cursor \
     'if (!step->pause || r->approved || is_free_to_pass(t))' 'if (true)'
-mutant "no analysis is waited for" rollout_cursor \
+mutant "promote skips the readiness too" rollout_cursor \
+    'if (!is_gathered(t, &step))' \
+    'if (!r->promoted && !is_gathered(t, &step))'
+mutant "promote goes step by step" rollout_cursor \
+    'if (r->promoted && r->step < last && !go_to_step(t, last))' 'if (false)'
+mutant "the analysis is not waited for" rollout_cursor \
     'return r->analysed_ms != NOT_YET_MS && r->analysed_ms >= r->reached_ms;' \
     'return true;'
-mutant "an analysis of the step before counts" rollout_cursor \
+mutant "an analysis of an earlier step counts" rollout_cursor \
     'return r->analysed_ms != NOT_YET_MS && r->analysed_ms >= r->reached_ms;' \
     'return r->analysed_ms != NOT_YET_MS;'
-mutant "an approval outlives its step" rollout_cursor \
-    't->rollout->approved = false;' ';'
-mutant "a promotion passes before its workers are ready" rollout_cursor \
-    'if (!is_gathered(t, &step))' 'if (!r->promoted && !is_gathered(t, &step))'
-mutant "a bad verdict keeps its weight" rollout_lane \
+mutant "an inconclusive analysis does not pause" rollout_verb \
+    'if (r->phase != ROLLOUT_CLIMB || r->approved || r->promoted ||' \
+    'if (true ||'
+mutant "what an operator let pass outlives its step" rollout_cursor \
+    't->rollout->approved = false;' ''
+mutant "resume after a pause of an operator lets the step pass" rollout_verb \
+    '} else if (r->pause != PAUSE_OPERATOR)' '} else'
+mutant "the next step is reached as soon as this one" rollout_cursor \
+    't->rollout->reached_ms = NOT_YET_MS;' ''
+mutant "a step that failed is reached still" rollout_cursor \
+    'r->reached_ms = NOT_YET_MS;' ''
+mutant "a probe from before a fault counts after it" rollout_verb \
+    'r->probed_ms = r->analysed_ms = NOT_YET_MS;' ''
+mutant "a failed probe is nobody's fault" rollout_verb 'r->fault = fault;' ''
+
+# Lanes
+mutant "a bad release keeps its weight" rollout_lane \
+    'return weight_on_the_way_back(t);' 'return r->weight_permille;'
+mutant "a bad release keeps its share" rollout_lane \
     'if (r->fault != FAULT_NONE || strategy_is_beside(&r->course) ||' \
-    'if (r->recall != FAULT_NONE ||'
-mutant "weight for a lane with nobody" rollout_lane \
+    'if (strategy_is_beside(&r->course) ||'
+mutant "a release paused as bad keeps its weight" rollout_cursor \
+    'r->granted_permille = 0;' ''
+mutant "weight for a lane without anybody" rollout_lane \
     'lane_ready_count(t, gains) != 0)' 'true)'
-mutant "the old lane is left before it is quiet" rollout_lane \
+mutant "the base becomes a lane without anybody" rollout_lane \
+    'lane_ready_count(t, r->stable) != 0 || lane_ready_count(t, r->base) == 0)' \
+    'true)'
+mutant "all the weight with the first slot" rollout_lane \
+    'return candidates * WHOLE_PERMILLE / (candidates + stable);' \
+    'return candidates != 0 ? WHOLE_PERMILLE : 0;'
+mutant "a lane is drained before it is quiet" rollout_lane \
     'return is_quiet(t);' 'return true;'
-mutant "a lane that stays busy is never left" rollout_lane \
-    'if (t->now_ms >= empty_ms || t->now_ms >= latest_ms)' \
-    'if (t->now_ms >= empty_ms)'
+mutant "nobody looks at the queue" rollout_verb 'r->busy_ms = now_ms;' ''
+mutant "nobody looks at the queue in KEEP" rollout_verb \
+    'return r->course.split && r->phase != ROLLOUT_IDLE &&' \
+    'return r->course.split && r->phase != ROLLOUT_KEEP &&'
 mutant "a queue that fills again does not matter" rollout_lane \
     'uint64_t empty_ms = r->busy_ms > r->steered_ms ? r->busy_ms :' \
     'uint64_t empty_ms = false ? r->busy_ms :'
-mutant "the last worker of a lane with weight goes" rollout_lane \
+mutant "a queue is waited for for ever" rollout_lane \
+    'uint64_t latest_ms = r->steered_ms + t->policy->quiet_max_ms;' \
+    'uint64_t latest_ms = NEVER_MS;'
+mutant "when it was steered is not noted" rollout_lane \
+    'r->steered_ms = t->now_ms;' ''
+mutant "the last worker of a lane with weight is drained" rollout_lane \
     'return !r->course.split || lane_ready_count(t, lane) > 1;' 'return true;'
-mutant "a refused steering is not tried again" rollout_verb \
-    'r->weight_permille = weight_permille;' ';'
+mutant "a refusal of the kernel is forgotten" rollout_verb \
+    'r->weight_permille = weight_permille;' ''
+mutant "a refusal of the kernel is nobody's fault" rollout_verb \
+    'rollout_fail(r, FAULT_STEER);' ''
 mutant "the kernel is asked again at once" rollout_lane \
     'if (t->now_ms < r->steer_after_ms) {' 'if (false) {'
-mutant "it ends in the plan that steers" rollout_finish \
-    'if (t->steered) {       /* first see whether that has worked */' 'if (false) {'
-mutant "old workers are not kept" rollout_cursor \
-    'if (!r->promoted && t->now_ms - r->reached_ms < step.hold_ms)' 'if (false)'
-mutant "a failure while the old ones are kept only pauses" rollout_cursor \
+mutant "when to ask the kernel again is not noted" rollout_verb \
+    'r->steer_after_ms = again_ms;' ''
+mutant "a step is reached though its weight cannot be given" rollout_cursor \
+    'if (t->now_ms < r->steer_after_ms) {    /* it could not be given */' \
+    'if (false) {'
+
+# Two sets, and the end
+mutant "both sets count for the floor" rollout_fleet \
+    'return !strategy_is_beside(&r->course) ||' 'return true ||'
+mutant "one more where a lane needs one" strategy \
+    'course->split ? 1 : 0;      /* a lane needs somebody in it */' \
+    'course->split ? 2 : 0;'
+mutant "keep_old is ignored" rollout_cursor \
+    'if (!r->promoted && t->now_ms - r->reached_ms < step.hold_ms)' \
+    'if (false)'
+mutant "what was promoted does not keep the old set" rollout_cursor \
+    'r->promoted = false;    /* that was for the steps before */' ''
+mutant "the old set is drained while it is kept" rollout_fleet \
+    'r->phase == ROLLOUT_RETIRE)' 'rollout_is_in_charge(r))'
+mutant "the old set is kept, but not filled" rollout_fleet \
+    'if (slot->stable_live != NULL || !wants_stable(t, i) ||' \
+    'if (slot->stable_live != NULL || !wants_stable(t, i) ||
+	t->rollout->phase == ROLLOUT_KEEP ||'
+mutant "a failure while the old set is kept pauses" rollout_cursor \
     '(r->phase == ROLLOUT_CLIMB || r->phase == ROLLOUT_PAUSED);' \
-    'r->phase != ROLLOUT_PREPARE;'
+    'r->phase != ROLLOUT_RETIRE;'
+mutant "a newer release takes back what is in charge" rollout_verb \
+    'if (recall == FAULT_SUPERSEDED && rollout_is_in_charge(r)) {' \
+    'if (false) {'
+mutant "nobody can go back while the old lane is emptied" rollout_cursor \
+    'return r->recall != FAULT_NONE || r->fault == FAULT_PROGRESS;' \
+    'return r->fault == FAULT_PROGRESS;'
+mutant "complete before the old workers have left" rollout_finish \
+    'if (tick_has_live(t, r->stable) || !has_left(t, r->stable))' \
+    'if (tick_has_live(t, r->stable))'
+mutant "back before the candidates have left" rollout_finish \
+    'return !r->course.split || r->recall == FAULT_SUPERSEDED ||' \
+    'return true ||'
+mutant "the end comes with the plan that steers" rollout_finish \
+    'if (t->steered) {       /* first see whether that has worked */' \
+    'if (false) {'
+mutant "the base stays with the old lane" rollout_finish \
+    'if (complete ? r->course.split || r->base == r->stable :' \
+    'if (complete ? r->base == r->candidate :'
 mutant "it begins before it is prepared" rollout_verb \
     'enter(r, ROLLOUT_PREPARE, now_ms);' 'enter(r, ROLLOUT_CLIMB, now_ms);'
-mutant "what is left behind is not waited for" rollout_finish \
+mutant "who leaves is not waited for" rollout_finish \
     'if (t->now_ms >= latest_ms)' 'if (true)'
-echo "1..$case_count"
-[ "$failed" -eq 0 ]
+mutant "a hook that failed is a rollback" rollout_finish \
+    'if (r->fault == FAULT_HOOK)' 'if (false)'
+
+}
+
+begin "$@"
+compile_all tests tests/explore*.c tests/invariants*.c
+compile_all good src/rollout*.c src/fleet.c src/worker.c src/backoff.c \
+    src/strategy.c
+try_all

@@ -37,6 +37,25 @@ break_disk(struct sim *sim)
 	    sim->bind_fails ? "fails" : "works");
 }
 
+/* Nobody stays with a listener from which nothing comes any more. */
+static void
+break_listener(struct sim *sim, const struct shard *shard)
+{
+	engine_repair(&sim->engine, shard, "main");
+	for (uint32_t i = 0; i < sim->living_count; i++) {
+		const struct sim_process *process = sim->living[i];
+		struct service *s = sim_engine_service(sim, process->service);
+		const struct worker *w = s == NULL ? NULL :
+		    fleet_find(&s->fleet, process->id);
+
+		if (w != NULL && worker_is_live(w) &&
+		    process->release->shard_count != 0 &&
+		    process->release->shards[0] == shard)
+			sim_fail(sim, "repair: worker %u stays with a listener "
+			    "that is dead", w->id.incarnation);
+	}
+}
+
 void
 sim_accident(struct sim *sim)
 {
@@ -51,8 +70,7 @@ sim_accident(struct sim *sim)
 		sim_trace(sim, "a listener of s%u is shut down", which);
 		sim_cover(sim, SIM_REPAIR);
 		if (sim_shard(sim, which) != NULL)
-			engine_repair(&sim->engine, sim_shard(sim, which),
-			    "main");
+			break_listener(sim, sim_shard(sim, which));
 		return;
 	}
 	for (uint32_t i = 1 + sim_below(sim, 3); i > 0; i--) {

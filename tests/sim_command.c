@@ -399,14 +399,17 @@ just_rolled_out(struct sim *sim)
 	return NULL;
 }
 
-/* A service whose release in charge does not get ready after a rollback. */
+/* A service whose release in charge does not get ready in a rollback or after
+ * it. */
 static struct service *
 served_by_leftover(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->engine.service_count; i++) {
 		struct service *s = sim->engine.services[i];
 
-		if (s->rollout.base != s->rollout.stable && !s->removed)
+		if (!s->removed && (s->rollout.base != s->rollout.stable ||
+		    (s->rollout.phase == ROLLOUT_ROLLBACK &&
+		    s->rollout.weight_permille != 0)))
 			return s;
 	}
 	return NULL;

@@ -244,6 +244,8 @@ world_run(void *ctx, const struct task_request *request, char *ret_text)
 	uint32_t i = 0;
 
 	sim->acted = true;
+	if (task.kind == TASK_PROBE && request->spec->probe == PROBE_NONE)
+		sim_fail(sim, "probe: nobody says what to ask");
 	sim_witness_run(sim, &task, request->release->revision);
 	if (sim->chaos && sim_chance(sim, 3)) {
 		sim_cover(sim, SIM_TASK_REFUSED);

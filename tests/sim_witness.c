@@ -14,6 +14,9 @@
 /* Samples of queues and memory are taken so often. */
 #define SAMPLE_MS UINT64_C(500)
 
+/* What they tell is known after so long. */
+#define MET_MAX_MS (6 * SAMPLE_MS)
+
 static struct sim_findings *
 findings_of(struct sim *sim, const struct service *s)
 {
@@ -29,6 +32,8 @@ sim_witness_run(struct sim *sim, struct sim_task *task, uint32_t revision)
 {
 	const struct service *s = sim_engine_service(sim, task->service);
 
+	if (task->kind == TASK_AFTER)
+		sim_service(sim, s->name)->owes_after = false;
 	if (task->kind != TASK_PROBE)
 		return;
 	task->lane = revision == s->rollout.candidate ? LANE_CANDIDATE :
@@ -151,6 +156,7 @@ void
 sim_witness_record(struct sim *sim, struct sim_service *model,
     const struct deployment *d, bool begun)
 {
+	const struct service *s = engine_find(&sim->engine, d->service);
 	bool took = model->found.took_charge || d->in_charge_s != 0;
 	int64_t now_s = (int64_t)(sim->now_ms / 1000);
 
@@ -165,6 +171,8 @@ sim_witness_record(struct sim *sim, struct sim_service *model,
 		model->in_charge_since_s = now_s;
 		sim_cover(sim, SIM_BACK_IN_CHARGE);
 	}
+	model->owes_after = begun && d->verdict == VERDICT_COMPLETE &&
+	    s->spec->after_rollout != NULL;
 	if (begun)
 		memset(&model->found, 0, sizeof(model->found));
 }
@@ -237,11 +245,44 @@ judge_charge(struct sim *sim, const struct service *s,
 
 static void
 judge_hook(struct sim *sim, const struct service *s,
-    const struct sim_findings *found)
+    const struct sim_findings *found, bool owes_after)
 {
 	if (s->rollout.phase == ROLLOUT_CLIMB && !found->prepared &&
 	    found->spec == s->spec && s->spec->before_rollout != NULL)
 		sim_fail(sim, "hook: before_rollout was not waited for");
+	if (owes_after)
+		sim_fail(sim, "hook: after_rollout was not run");
+}
+
+/* Is the candidate of this kind, and what it replaces not? */
+static bool
+is_worse(struct sim *sim, struct service *s, enum sim_build_kind kind)
+{
+	const struct release *stable = service_release(s, s->rollout.stable);
+	const struct release *candidate = service_release(s,
+	    s->rollout.candidate);
+
+	return stable != NULL && candidate != NULL &&
+	    sim_build_of(sim, candidate)->kind == kind &&
+	    sim_build_of(sim, stable)->kind != kind &&
+	    fleet_count_state(&s->fleet, stable->revision, WORKER_READY) != 0 &&
+	    fleet_count_state(&s->fleet, candidate->revision,
+	    WORKER_READY) != 0;
+}
+
+/* It is found out, when users have met it for so long. */
+static void
+judge_bad(struct sim *sim, struct service *s, struct sim_findings *found)
+{
+	if (!rollout_is_judged(&s->rollout) ||
+	    s->rollout.fault != FAULT_NONE ||
+	    engine_weight_permille(s) == 0 || !(is_worse(sim, s, BUILD_FAT) ||
+	    (s->rollout.course.split && is_worse(sim, s, BUILD_STUCK))))
+		found->met_ms = 0;
+	else if (found->met_ms == 0)
+		found->met_ms = sim->now_ms;
+	else if (sim->now_ms > found->met_ms + MET_MAX_MS)
+		sim_fail(sim, "verdict: none, and its queue or memory grows");
 }
 
 /* A verdict of samples needs several, and somebody who takes them. */
@@ -348,8 +389,9 @@ sim_witness_turn(struct sim *sim, struct service *s)
 	struct sim_service *model = sim_service(sim, s->name);
 
 	judge_charge(sim, s, model);
-	judge_hook(sim, s, &model->found);
+	judge_hook(sim, s, &model->found, model->owes_after);
 	judge_samples(sim, s, &model->found);
+	judge_bad(sim, s, &model->found);
 	judge_urgent(sim, s, &model->found);
 	judge_steering(sim, s);
 	judge_lanes(sim, s);

@@ -184,6 +184,7 @@ struct sim_findings {
 		uint32_t failing_count; /* in a row */
 	} probes[LANE_COUNT];
 	uint64_t weighed_ms;            /* since when it is; 0: is not */
+	uint64_t met_ms;                /* since when users meet a bad one; 0 */
 	enum rollout_fault fault;       /* at the last turn */
 	const struct spec *spec;        /* as it began */
 	bool prepared;                  /* before_rollout has passed */
@@ -205,6 +206,7 @@ struct sim_service {
 	bool jumped;            /* one took charge while it was stopped: nobody
 				 * waits for those who drain then */
 	struct sim_findings found;
+	bool owes_after;        /* it has completed: after_rollout is to run */
 	int64_t in_charge_since_s;
 	struct policy policy;   /* at the last turn */
 	bool reshaped;          /* a rollout runs, and its steps were others, or
