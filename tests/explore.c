@@ -9,6 +9,9 @@
  *
  *   explore [--mutants | --quick | --deep] [--first] [SCENARIO]
  *
+ * Where there are several processors, as many scenarios are searched at a time,
+ * but with --first, whose callers are many.
+ *
  * --quick takes the small scenarios only, --mutants the smallest that tell a
  * planner that is wrong (mutants.sh), --deep allows more faults and lets
  * time stop at every millisecond; --first stops at the first broken invariant;
@@ -17,20 +20,35 @@
 #include "explore.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum depth { DEPTH_MUTANTS, DEPTH_QUICK, DEPTH_USUAL, DEPTH_DEEP };
+
+/* A broken path is printed in one piece. */
+enum { OUTPUT_BYTES = 1 << 20 };
+
+/* Of all processes that search. */
+struct sum {
+	_Atomic uint32_t taken_count;   /* scenarios, from number 1 on */
+	_Atomic uint32_t failed_count;
+	_Atomic uint64_t state_count;
+	_Atomic uint64_t transition_count;
+};
 
 struct run {
 	enum depth depth;
 	uint32_t only;          /* 0: all */
 	bool first;             /* stop at the first broken one */
 	uint32_t number;
-	uint32_t failed_count;
-	struct totals totals;
+	uint32_t mine;          /* the number that this process is to search */
+	struct sum *sum;
 };
 
 static const struct pace {
@@ -192,16 +210,17 @@ explore(struct run *run, const struct scenario *scenario)
 	struct totals totals;
 	bool good;
 
-	if (run->first && run->failed_count != 0)
+	if (run->first && run->sum->failed_count != 0)
 		return;
 	run->number++;
-	if (run->only != 0 && run->only != run->number)
+	if (run->number != (run->only != 0 ? run->only : run->mine))
 		return;
 	good = search_run(scenario, &totals);
 	print_result(run, scenario, good, &totals);
-	run->failed_count += !good;
-	run->totals.state_count += totals.state_count;
-	run->totals.transition_count += totals.transition_count;
+	run->sum->failed_count += !good;
+	run->sum->state_count += totals.state_count;
+	run->sum->transition_count += totals.transition_count;
+	run->mine = ++run->sum->taken_count;
 }
 
 static struct policy
@@ -297,6 +316,25 @@ explore_all(struct run *run)
 	}
 }
 
+/* False if one of the processes has not come to its end. */
+static bool
+share(struct run *run, long process_count)
+{
+	bool good = true;
+	pid_t pid = 1;
+	int status;
+
+	for (long i = 1; i < process_count && pid > 0; i++)
+		pid = fork();
+	run->mine = ++run->sum->taken_count;
+	explore_all(run);
+	if (pid == 0)
+		exit(0);
+	while (wait(&status) > 0)
+		good &= status == 0;
+	return good && pid > 0;
+}
+
 static int
 usage(void)
 {
@@ -310,6 +348,7 @@ main(int argc, char **argv)
 {
 	struct run run = { .depth = DEPTH_USUAL };
 	struct timespec begin, end;
+	bool good;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--mutants") == 0)
@@ -323,12 +362,18 @@ main(int argc, char **argv)
 		else if ((run.only = (uint32_t)strtoul(argv[i], NULL, 10)) == 0)
 			return usage();
 	}
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
-	explore_all(&run);
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+	run.sum = mmap(NULL, sizeof(*run.sum), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (run.sum == MAP_FAILED)
+		abort();
+	(void)setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
+	(void)clock_gettime(CLOCK_MONOTONIC, &begin);
+	good = share(&run, run.first || run.only != 0 ? 1 :
+	    sysconf(_SC_NPROCESSORS_ONLN));
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
 	printf("1..%" PRIu32 "\n", run.only != 0 ? 1 : run.number);
 	printf("# %" PRIu64 " states, %" PRIu64 " transitions, %ld s\n",
-	    run.totals.state_count, run.totals.transition_count,
+	    run.sum->state_count, run.sum->transition_count,
 	    (long)(end.tv_sec - begin.tv_sec));
-	return run.failed_count != 0;
+	return !good || run.sum->failed_count != 0;
 }
