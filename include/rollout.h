@@ -48,7 +48,7 @@
 	X(NONE, "nothing") \
 	X(STEP, "the step waits for an operator") \
 	X(OPERATOR, "an operator paused it") \
-	X(ANALYSIS, "the analysis was inconclusive") \
+	X(DOUBT, "what judges it is inconclusive") \
 	X(FAULT, "it failed, and on_failure is pause")
 
 #define ROLLOUT_VERDICTS(X) \

@@ -234,7 +234,7 @@ waits_for(const struct service *s)
 	static const char *const pauses[PAUSE_COUNT] = {
 		[PAUSE_STEP] = "an operator, as the step says",
 		[PAUSE_OPERATOR] = "an operator, who paused it",
-		[PAUSE_ANALYSIS] = "an operator: what was seen is inconclusive",
+		[PAUSE_DOUBT] = "an operator: what judges it is inconclusive",
 		[PAUSE_FAULT] = "an operator: it failed",
 	};
 	const struct rollout *r = &s->rollout;

@@ -175,7 +175,7 @@ rollout_inconclusive(struct rollout *r, uint64_t now_ms)
 	    r->fault != FAULT_NONE || r->recall != FAULT_NONE)
 		return false;
 	enter(r, ROLLOUT_PAUSED, now_ms);
-	r->pause = PAUSE_ANALYSIS;
+	r->pause = PAUSE_DOUBT;
 	return true;
 }
 

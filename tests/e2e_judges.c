@@ -1,32 +1,40 @@
 /*
- * Commands of a rollout that are bad themselves: an analysis that hangs,
- * floods, is missing or forks, hooks that fail or hang.  Each is said in words,
- * stops what it must and nothing else, and supd answers all the while.
+ * What judges a rollout and is bad itself: an analysis that hangs, floods, is
+ * missing or forks, hooks that fail or hang, a probe whose answer never comes,
+ * never ends or leads to itself.  Each is said in words, stops what it must and
+ * nothing else, and supd answers all the while.
  */
 #include "e2e.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { WORKERS = 2, ANSWER_MS = 500 };
+enum { WORKERS = 2, RATE = 1000, ANSWER_MS = 500, LOOK_MS = 50 };
 
 static char target[32];
 
-/* A build v1 in charge; `script` is what the command `judge` does. */
+/* A build v1 in charge; `end` is behind the last of the keys. */
+static void
+begin_with(const char *keys, const char *end)
+{
+	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
+	e2e_install_counted("web", "v1", "");
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nstrategy = canary\nsteps = 50%% 200ms, 100%%\n"
+	    "%s%s\n", e2e_path("web"), target, WORKERS, keys, end);
+	supd_start_ready(WORKERS);
+}
+
+/* `script` is what the command of the last key does. */
 static void
 begin(const char *keys, const char *script)
 {
 	char text[1024];
 
-	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
 	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
 	e2e_write("judge", 0755, text);
-	e2e_install_counted("web", "v1", "");
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\nstrategy = canary\n"
-	    "steps = 50%% 200ms, 100%%\n%s%s\n", e2e_path("web"), target,
-	    WORKERS, keys, e2e_path("judge"));
-	supd_start_ready(WORKERS);
+	snprintf(text, sizeof(text), "ready = notify\n%s", keys);
+	begin_with(text, e2e_path("judge"));
 	e2e_install_counted("web", "v2", "");
 }
 
@@ -263,6 +271,97 @@ test_after_fails(void **state)
 }
 
 /*
+ * Probes
+ */
+
+#define PROBE "probe = http /healthz\nprobe_interval = 100ms\n" \
+	"probe_timeout = 300ms\ndrain_timeout = 300ms\n"
+
+/* Nobody but the probe meets it, and others are served all the while. */
+static void
+check_probe(const char *keys, const char *options, const char *text)
+{
+	struct program reload;
+	struct load load;
+
+	begin_with(PROBE, keys);
+	load_start(&load, target, RATE, 0);
+	load_await_version(&load, "v1");
+	e2e_install_counted("web", "v2", options);
+	supctl_begin(&reload, "reload", "web");
+	for (unsigned i = 0; !e2e_input_within(reload.pidfd, LOOK_MS); i++) {
+		assert_answers_quickly();
+		assert_true(i < E2E_WAIT_MS / LOOK_MS);
+	}
+	program_end(&reload);
+	assert_ended(1, "rolled back to revision 1: ");
+	assert_ended(1, text);
+	json_decref(await_last("rolled-back"));
+	assert_int_equal(status_number("web", "revision"), 1);
+	assert_true(worker_totals("v2").health_requests > 0);
+	assert_int_equal(worker_totals("v2").user_connections, 0);
+	load_end_clean(&load);
+	supd_stop();
+}
+
+static void
+test_probe_hangs(void **state)
+{
+	(void)state;
+	check_probe("ready = notify", "--health-hangs", "the probe of "
+	    "revision 2 failed 3 times in a row: no answer within 300 ms");
+}
+
+static void
+test_probe_never_ends(void **state)
+{
+	(void)state;
+	check_probe("ready = notify\nprobe_body = health=good", "--unhealthy "
+	    "--unhealthy-status 200 --health-floods", "the probe of revision "
+	    "2 failed 3 times in a row: the body does not contain "
+	    "\"health=good\" in its first 64 KiB");
+}
+
+/* It is not followed: each probe is one request. */
+static void
+test_probe_leads_to_itself(void **state)
+{
+	(void)state;
+	check_probe("ready = notify\nprobe_status = 200-299",
+	    "--unhealthy --unhealthy-status 302", "the probe of revision 2 "
+	    "failed 3 times in a row: HTTP 302, expected 200-299");
+	assert_true(worker_totals("v2").health_requests < 10);
+}
+
+/* What the old release has as well is not the new one's fault. */
+static void
+test_probe_fails_for_both(void **state)
+{
+	(void)state;
+	begin_with(PROBE, "ready = notify\nprobe_body = database");
+	e2e_install_counted("web", "v2", "");
+	supctl("reload", "web", "--no-wait");
+	rollout_await_phase("web", "paused");
+	log_await("rollout of revision 2 is paused: the probe fails for "
+	    "revision 2 (the body does not contain \"database\") and for "
+	    "revision 1 as well (");
+	supctl("rollout", "status", "web");
+	assert_ended(0, "an operator: what judges it is inconclusive");
+	supctl("rollout", "abort", "web");
+	assert_ended(0, "");
+	assert_string_equal(ask_version(target), "v1");
+	supd_stop();
+}
+
+static void
+test_probe_makes_ready_and_hangs(void **state)
+{
+	(void)state;
+	check_probe("ready = probe\nready_timeout = 2s", "--health-hangs",
+	    "no answer within 300 ms");
+}
+
+/*
  * The label
  */
 
@@ -313,6 +412,11 @@ main(void)
 		E2E_NET_TEST(test_before_passes),
 		E2E_NET_TEST(test_after_runs),
 		E2E_NET_TEST(test_after_fails),
+		E2E_NET_TEST(test_probe_hangs),
+		E2E_NET_TEST(test_probe_never_ends),
+		E2E_NET_TEST(test_probe_leads_to_itself),
+		E2E_NET_TEST(test_probe_fails_for_both),
+		E2E_NET_TEST(test_probe_makes_ready_and_hangs),
 		E2E_NET_TEST(test_version),
 		E2E_NET_TEST(test_version_fails),
 	};

@@ -219,6 +219,60 @@ test_crash_on_request(void **state)
 	close(fd);
 }
 
+/* It comes in pieces, and more and more of it. */
+static void
+test_health_floods(void **state)
+{
+	struct child worker;
+	int fd = begin(*state, &worker, "--health-floods");
+	size_t size = 0;
+	char bytes[4096];
+	ssize_t more;
+
+	ask_for(fd, "/healthz", "", bytes, sizeof(bytes));
+	assert_non_null(strstr(bytes, "HTTP/1.1 200 OK\r\n"));
+	assert_null(strstr(bytes, "Content-Length"));
+	while (size < 100000) {
+		child_await_input(fd);
+		more = recv(fd, bytes, sizeof(bytes), 0);
+		assert_true(more > 0);
+		size += (size_t)more;
+	}
+	end(&worker, fd);
+}
+
+static void
+test_health_hangs(void **state)
+{
+	const struct supervisor *supervisor = *state;
+	static const char request[] =
+	    "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct child worker;
+	int fd = begin(*state, &worker, "--health-hangs"), other;
+
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL),
+	    strlen(request));
+	assert_quiet(fd);
+	other = connect_to(supervisor);
+	assert_answers(other, "/", 200, "slot=-\n");
+	close(other);
+	child_signal(&worker, SIGKILL);
+	assert_int_equal(child_wait(&worker), 128 + SIGKILL);
+	close(fd);
+}
+
+static void
+test_health_leads_to_itself(void **state)
+{
+	struct child worker;
+	int fd = begin(*state, &worker, "--unhealthy --unhealthy-status 302");
+
+	ask_for(fd, "/healthz", "", answer, sizeof(answer));
+	assert_non_null(strstr(answer, "HTTP/1.1 302 Found\r\n"));
+	assert_non_null(strstr(answer, "\r\nLocation: /healthz\r\n"));
+	end(&worker, fd);
+}
+
 static void
 test_unhealthy(void **state)
 {
@@ -383,6 +437,9 @@ main(void)
 		DEMO_TEST(test_grow_rate),
 		DEMO_TEST(test_crash_on_request),
 		DEMO_TEST(test_unhealthy),
+		DEMO_TEST(test_health_floods),
+		DEMO_TEST(test_health_hangs),
+		DEMO_TEST(test_health_leads_to_itself),
 		DEMO_TEST(test_health_changes),
 		DEMO_TEST(test_counts),
 		DEMO_TEST(test_bad_options),

@@ -11,6 +11,7 @@ enum {
 	SHARES_WHOLE = 100000,  /* thousandths of a percent in all */
 	STATUS_OK = 200,
 	STATUS_ERROR = 503,
+	HANG_MS = 3600000,
 };
 
 /*
@@ -44,9 +45,11 @@ plan_health(const struct faults *faults, uint64_t now_ms)
 	    age_ms >= (uint64_t)settings->unhealthy_after_ms);
 
 	return (struct answer_plan){
-		.fault = ANSWER_FAULT_COUNT,
+		.fault = settings->health_floods ? ANSWER_FLOOD :
+		    ANSWER_FAULT_COUNT,
 		.status = bad ? (int)settings->unhealthy_status : STATUS_OK,
 		.remark = bad ? " health=bad" : " health=good",
+		.delay_ms = settings->health_hangs ? HANG_MS : 0,
 	};
 }
 

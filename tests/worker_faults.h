@@ -17,6 +17,7 @@ enum answer_fault {
 	ANSWER_WRONG,           /* 200 with a body of somebody else */
 	ANSWER_ERROR,           /* 503 */
 	ANSWER_STALL,           /* answered stall_ms later */
+	ANSWER_FLOOD,           /* a body without an end */
 	ANSWER_FAULT_COUNT,     /* also: none of these */
 };
 
@@ -40,6 +41,8 @@ struct fault_settings {
 	long unhealthy_after_ms; /* -1: never */
 	long healthy_after_ms;  /* unhealthy before */
 	long unhealthy_status;
+	bool health_hangs;      /* never answered */
+	bool health_floods;     /* ANSWER_FLOOD */
 };
 
 /* The answer to one request, and what happens before it. */

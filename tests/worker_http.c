@@ -31,6 +31,8 @@
 enum {
 	REQUEST_BYTES_MAX = 8192,
 	ANSWER_BYTES_MAX = 512,
+	STATUS_FOUND = 302,
+	FLOOD_BYTES = 16,
 };
 
 enum connection_state { READING, IDLE, STALLED, WRITING, CLOSING };
@@ -160,6 +162,8 @@ reason_of(int status)
 	switch (status) {
 	case 200:
 		return "OK";
+	case STATUS_FOUND:
+		return "Found";
 	case 503:
 		return "Service Unavailable";
 	default:
@@ -172,7 +176,7 @@ compose(struct connection *connection)
 {
 	const struct http_settings *settings = &connection->server->settings;
 	const struct answer_plan *plan = &connection->plan;
-	char body[ANSWER_BYTES_MAX / 2];
+	char body[ANSWER_BYTES_MAX / 2], length[64] = "";
 	int size;
 
 	if (plan->fault == ANSWER_WRONG)
@@ -181,10 +185,13 @@ compose(struct connection *connection)
 		snprintf(body, sizeof(body), "version=%s pid=%d slot=%s%s\n",
 		    settings->version, (int)getpid(), settings->slot,
 		    plan->remark);
+	if (plan->fault != ANSWER_FLOOD)
+		snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
+		    strlen(body));
 	size = snprintf(connection->answer, sizeof(connection->answer),
-	    "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n"
-	    "Content-Length: %zu\r\n%s\r\n%s", plan->status,
-	    reason_of(plan->status), strlen(body),
+	    "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n%s%s%s\r\n%s",
+	    plan->status, reason_of(plan->status), length,
+	    plan->status == STATUS_FOUND ? "Location: /healthz\r\n" : "",
 	    connection->last ? "Connection: close\r\n" : "", body);
 	assert(size > 0 && size < (int)sizeof(connection->answer));
 	connection->answer_size = (size_t)size;
@@ -208,6 +215,10 @@ write_answer(struct connection *connection)
 	}
 	if (size > 0)
 		connection->answer_sent += (size_t)size;
+	/* fault: its end, a part of the body, again and again */
+	if (connection->answer_sent == connection->answer_size &&
+	    connection->plan.fault == ANSWER_FLOOD)
+		connection->answer_sent -= FLOOD_BYTES;
 	if (connection->answer_sent < connection->answer_size) {
 		watch(connection, EV_WRITE);
 		enter(connection, WRITING);

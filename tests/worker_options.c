@@ -118,7 +118,11 @@ static const struct option_row rows[] = {
 	{ "healthy-after", OPTION_NUMBER, FAULT(healthy_after_ms), 0, HOUR_MS,
 	    "MS", "until then" },
 	{ "unhealthy-status", OPTION_NUMBER, FAULT(unhealthy_status), 200,
-	    599, "CODE", "how bad (default 503)" },
+	    599, "CODE", "how bad (default 503); 302 leads to itself" },
+	{ "health-hangs", OPTION_FLAG, FAULT(health_hangs), 0, 0, NULL,
+	    "/healthz is never answered" },
+	{ "health-floods", OPTION_FLAG, FAULT(health_floods), 0, 0, NULL,
+	    "its answer never ends" },
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
