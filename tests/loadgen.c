@@ -269,6 +269,7 @@ run(struct generator *generator)
 		.expect = options->expect,
 		.connections = (unsigned)options->connections,
 		.keep_alive = options->keep_alive > 0,
+		.requests_each = options->requests_each,
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.response_timeout_ms = options->timeout_ms,
 	};

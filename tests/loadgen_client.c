@@ -40,7 +40,7 @@ struct connection {
 	ev_io io;
 	ev_timer deadline;
 	ev_timer retry;
-	bool reused;                    /* had a response before */
+	long response_count;            /* if any, it is reused */
 	struct version *version;        /* of the first one, once known */
 	uint64_t serial;
 	uint64_t due_ns;
@@ -136,7 +136,7 @@ settle_error(struct connection *connection, int error)
 		if (begun)
 			settle(connection, OUTCOME_TRUNCATED);
 		else
-			settle(connection, connection->reused ?
+			settle(connection, connection->response_count > 0 ?
 			    OUTCOME_RESET_REUSED : OUTCOME_RESET);
 		return;
 	default:
@@ -196,14 +196,15 @@ settle_response(struct connection *connection)
 		note_version(connection, stats_wrong(client->stats, now_us,
 		    response->body, connection->version));
 	client->busy_count--;
+	connection->response_count++;
 	if (!good || !settings->keep_alive || response->close ||
-	    !response->has_length) {
+	    !response->has_length ||
+	    connection->response_count == settings->requests_each) {
 		disconnect(connection);
 		return;
 	}
 	ev_timer_stop(client->loop, &connection->deadline);
 	connection->state = IDLE;
-	connection->reused = true;
 	TAILQ_INSERT_TAIL(&client->idle, connection, entry);
 }
 
@@ -249,7 +250,7 @@ receive(struct connection *connection)
 	else if (size == 0 && response_begun(response))
 		settle(connection, OUTCOME_TRUNCATED);
 	else if (size == 0)
-		settle(connection, connection->reused ?
+		settle(connection, connection->response_count > 0 ?
 		    OUTCOME_EMPTY_REUSED : OUTCOME_EMPTY);
 }
 
@@ -364,7 +365,7 @@ start_fresh(struct client *client, struct connection *connection,
 	client->busy_count++;
 	client->stats->connections++;
 	connection->due_ns = due_ns;
-	connection->reused = false;
+	connection->response_count = 0;
 	connection->version = NULL;
 	connection->serial = serial;
 	connection->state = CONNECTING;

@@ -27,6 +27,7 @@ struct client_settings {
 	const char *expect;     /* how a good body begins */
 	unsigned connections;   /* at most at once */
 	bool keep_alive;
+	long requests_each;     /* of a connection that is kept, 0: no limit */
 	long connect_timeout_ms, response_timeout_ms;
 	uint64_t start_ns;      /* what moments are relative to */
 };

@@ -18,6 +18,7 @@ struct loadgen_options {
 	long duration_ms;       /* 0: no such bound */
 	const char *until_file;
 	long keep_alive;        /* connections of the pool, 0: off */
+	long requests_each;     /* of one of them, 0: no limit */
 	long connections;
 	long connect_timeout_ms, timeout_ms;
 	long late_ms;

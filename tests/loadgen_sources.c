@@ -12,7 +12,7 @@ sources_note(struct sources *sources, unsigned source_index, uint64_t serial,
 	struct source *source = &sources->list[source_index];
 
 	assert(source_index < SOURCES_MAX && version < SOURCES_VERSIONS_MAX);
-	source->seen |= UINT32_C(1) << version;
+	source->seen |= UINT64_C(1) << version;
 	if (source->answered && serial < source->serial) {
 		sources->overtaken++;
 		return;

@@ -15,14 +15,14 @@
 
 enum {
 	SOURCES_MAX = 4096,
-	SOURCES_VERSIONS_MAX = 32,
+	SOURCES_VERSIONS_MAX = 64,
 };
 
 struct source {
 	bool answered;
 	uint64_t serial;        /* of its latest connection that was answered */
 	unsigned version;       /* of that one, an index */
-	uint32_t seen;          /* bit i: version i */
+	uint64_t seen;          /* bit i: version i */
 };
 
 struct sources {

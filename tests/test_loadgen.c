@@ -66,6 +66,30 @@ check_good_run(const char *listen, const char *options)
 	stop_server(&server);
 }
 
+/* A pool of four, each of them replaced after ten requests. */
+static void
+test_requests_each(void **state)
+{
+	char address[LOOPBACK_TEXT_MAX];
+	struct child server, generator;
+	json_t *report;
+	int code;
+
+	(void)state;
+	start_server(&server, "127.0.0.1:0", "", address);
+	start(&generator, -1, "loadgen --json --rate 1000 --requests 200 "
+	    "--keep-alive 4 --requests-each 10 %s", address);
+	report = finish(&generator, &code);
+	assert_int_equal(code, 0);
+	assert_int_equal(number(report, "ok"), 200);
+	/* The last ones may have had fewer. */
+	assert_true(number(report, "connections") >= 20);
+	assert_true(number(report, "connections") < 20 + 4);
+	assert_int_equal(number(report, "idle_closed"), 0);
+	json_decref(report);
+	stop_server(&server);
+}
+
 static void
 test_good_runs(void **state)
 {
@@ -393,6 +417,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_runs),
+		cmocka_unit_test(test_requests_each),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_faults_reused),
 		cmocka_unit_test(test_faults_of_version),
