@@ -12,22 +12,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WORKERS = 2, RATE = 2000, ROUNDS = 3 };
+enum { WORKERS = 2, ROUNDS = 3, WAITING = 77 };
 
 static unsigned port;
 static char target[32];
 static struct load load;
 
 static void
-configure(const char *steps)
+configure_strategy(const char *keys)
 {
 	port = e2e_port();
 	snprintf(target, sizeof(target), "127.0.0.1:%u", port);
 	e2e_install_counted("web", "v1", "");
 	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\nstrategy = canary\nsteps = %s\n"
-	    "drain_timeout = 500ms\n", e2e_path("web"), target, WORKERS,
-	    steps);
+	    "workers = %d\nready = notify\ndrain_timeout = 500ms\n%s\n",
+	    e2e_path("web"), target, WORKERS, keys);
+}
+
+static void
+configure(const char *steps)
+{
+	char keys[128];
+
+	snprintf(keys, sizeof(keys), "strategy = canary\nsteps = %s", steps);
+	configure_strategy(keys);
 }
 
 static void
@@ -126,6 +134,69 @@ test_lost_is_counted(void **state)
 	assert_int_equal(load_version(report, "v1").failures, 0);
 	json_decref(report);
 	supd_stop();
+}
+
+static bool
+has_queue(const json_t *status, const void *wanted)
+{
+	return load_number(rollout_lane(status, "candidate"),
+	    "queue_length") == *(const unsigned *)wanted;
+}
+
+/*
+ * So many wait before a deaf release when its lane is closed: each of them is
+ * answered by the old one, or lost, and told as what it is.
+ */
+static void
+check_waiting(unsigned how)
+{
+	static const unsigned waiting = WAITING;
+	bool moves = how == SUPD_PLAIN;
+	json_t *last, *report;
+	char options[64];
+
+	if (geteuid() != 0 || !net_is_own())
+		skip();
+	configure_strategy("strategy = blue-green\nkeep_old = 1h");
+	if (!supd_start_ready_how(how, WORKERS))
+		skip();
+	e2e_install_counted("web", "v2", "--deaf");
+	supctl("reload", "web");
+	assert_ended(0, "is in charge");
+	snprintf(options, sizeof(options), "--rate 1000 --requests %d "
+	    "--timeout 20000", WAITING);
+	load_start_with(&load, target, options);
+	json_decref(rollout_await("web", has_queue, &waiting, "a queue"));
+	supctl("undo", "web", "--no-wait");
+	assert_ended(0, "");
+	last = rollout_await_verdict("web", 2, "aborted");
+	assert_int_equal(load_number(last, "connections_handed_over"),
+	    moves ? WAITING : 0);
+	assert_int_equal(load_number(last, "connections_lost"),
+	    moves ? 0 : WAITING);
+	json_decref(last);
+	program_end(&load.program);
+	report = json_loads(program_out, 0, NULL);
+	assert_int_equal(load_version(report, "v1").answers,
+	    moves ? WAITING : 0);
+	assert_int_equal(load_number(report, "failures"),
+	    moves ? 0 : WAITING);
+	json_decref(report);
+	supd_stop();
+}
+
+static void
+test_waiting_are_handed_over(void **state)
+{
+	(void)state;
+	check_waiting(SUPD_PLAIN);
+}
+
+static void
+test_waiting_are_lost(void **state)
+{
+	(void)state;
+	check_waiting(SUPD_FIXED_SYSCTLS);
 }
 
 static void
@@ -235,6 +306,8 @@ main(void)
 		E2E_NET_TEST(test_with_permission),
 		E2E_NET_TEST(test_without_permission),
 		E2E_NET_TEST(test_lost_is_counted),
+		E2E_NET_TEST(test_waiting_are_handed_over),
+		E2E_NET_TEST(test_waiting_are_lost),
 		E2E_NET_TEST(test_nobody),
 		E2E_NET_TEST(test_stranger),
 	};
