@@ -46,7 +46,7 @@ witness_event(struct world *w, enum event_type type)
 		if (r->pause == PAUSE_FAULT)
 			seen->probed_ms = seen->analysed_ms = NOT_YET_MS;
 		seen->approved |= r->pause == PAUSE_STEP ||
-		    r->pause == PAUSE_ANALYSIS;
+		    r->pause == PAUSE_DOUBT;
 		break;
 	case EVENT_PROMOTE:
 		w->doubted = false;
