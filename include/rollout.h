@@ -32,7 +32,7 @@
  *   IDLE      no rollout: every slot runs the stable release
  *   PREPARE   before_rollout runs; nothing has changed yet
  *   CLIMB     the candidates of the present step are brought up, or it holds
- *   PAUSED    it stands still, see `pause`; crashed workers are replaced by
+ *   PAUSED    it goes no further, see `pause`; crashed workers are replaced by
  *             their own release
  *   KEEP      the candidate is in charge, the old set stays warm for a while
  *   RETIRE    the candidate is in charge, the old lane is emptied and left
@@ -182,14 +182,18 @@ void rollout_recall(struct rollout *, enum rollout_fault recall);
 /* Is the candidate in charge (KEEP, RETIRE)? */
 bool rollout_is_in_charge(const struct rollout *);
 
+/* How long the present step, which is reached, has held.  A pause stops that. */
+uint64_t rollout_held_ms(const struct rollout *, uint64_t now_ms);
+
 /* The revision that users are to get: in charge, or a part of them. */
 uint32_t rollout_revision(const struct rollout *);
 
 /*
  * An operator's edits of the cursor.  Each is possible in some phases only;
  * false: not in this one, and nothing was changed.
- *   pause    CLIMB; the present step gets what it asks for, no further one
- *            begins, and the clock of its hold stops
+ *   pause    CLIMB; the present step gets the workers and the weight that it
+ *            asks for, no further one begins, the new release does not take
+ *            charge, and the clock of the hold stops
  *   resume   PAUSED; goes on, and passes what it waited for.  After a fault it
  *            tries again.
  *   promote  CLIMB and PAUSED but after a fault: all holds, pauses and analyses

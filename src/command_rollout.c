@@ -195,20 +195,20 @@ lane_list(struct call *call, struct service *s)
 	return list;
 }
 
-/* The rest of the present step's hold; a pause stops its clock. */
+/* The rest of the present step's hold. */
 static json_t *
 hold_left(const struct service *s, uint64_t now_ms)
 {
 	const struct rollout *r = &s->rollout;
 	struct step step = strategy_step(&s->policy, &r->course, r->step);
-	uint64_t until_ms = r->phase == ROLLOUT_PAUSED ? r->phase_ms : now_ms;
-	uint64_t spent_ms = until_ms - r->reached_ms;
+	uint64_t held_ms;
 
 	if (r->reached_ms == NOT_YET_MS || step.hold_ms == 0 ||
 	    r->phase == ROLLOUT_RETIRE || r->phase == ROLLOUT_ROLLBACK)
 		return json_null();
-	return json_integer(spent_ms < step.hold_ms ?
-	    (json_int_t)(step.hold_ms - spent_ms) : 0);
+	held_ms = rollout_held_ms(r, now_ms);
+	return json_integer(held_ms < step.hold_ms ?
+	    (json_int_t)(step.hold_ms - held_ms) : 0);
 }
 
 static bool

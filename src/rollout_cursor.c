@@ -201,31 +201,36 @@ static bool
 reach(struct tick *t, const struct step *step)
 {
 	struct rollout *r = t->rollout;
-	bool split = r->course.split, keeps = split && cursor_is_last(t) &&
-	    strategy_is_beside(&r->course) && step->hold_ms > 0;
-	struct action *a;
 
-	if (!split && r->course.strategy == STRATEGY_CANARY &&
+	if (!r->course.split && r->course.strategy == STRATEGY_CANARY &&
 	    !has_taken_over(t, step))
 		return false;
 	if (t->now_ms < r->steer_after_ms) {    /* it could not be given */
 		tick_wake_at(t, r->steer_after_ms);
 		return false;
 	}
-	if (keeps) {
-		a = tick_emit(t, ACTION_KEEP);
-		if (a == NULL)
-			return false;
-		a->revision = r->candidate;
-	}
 	r->reached_ms = t->now_ms;
 	r->granted_permille = step->weight_permille;
-	if (keeps) {
-		enter_phase(t, ROLLOUT_KEEP, PAUSE_NONE);
-		r->promoted = false;    /* that was for the steps before */
-		tick_wake_at(t, t->now_ms + step->hold_ms);
-	}
 	return true;
+}
+
+/* The hold of the last step is the time for which the old set stays warm. */
+static void
+begin_keep(struct tick *t, const struct step *step)
+{
+	struct rollout *r = t->rollout;
+	struct action *a;
+
+	if (!strategy_is_beside(&r->course) || !cursor_is_last(t) ||
+	    step->hold_ms == 0)
+		return;
+	a = tick_emit(t, ACTION_KEEP);
+	if (a == NULL)
+		return;
+	a->revision = r->candidate;
+	enter_phase(t, ROLLOUT_KEEP, PAUSE_NONE);
+	r->promoted = false;    /* that was for the steps before */
+	tick_wake_at(t, r->reached_ms + step->hold_ms);
 }
 
 /* An operator said so, or the service is stopped: there is nothing to see. */
@@ -356,6 +361,15 @@ arrive(struct tick *t)
 		retire(t);
 }
 
+/* Does the present step get what it asks for?  A pause that an operator wanted
+ * is only for what comes after it. */
+static bool
+may_reach(const struct rollout *r)
+{
+	return r->phase == ROLLOUT_CLIMB ||
+	    (r->phase == ROLLOUT_PAUSED && r->pause == PAUSE_OPERATOR);
+}
+
 /* Moves the cursor over every step that is through. */
 void
 cursor_climb(struct tick *t)
@@ -366,11 +380,12 @@ cursor_climb(struct tick *t)
 
 	if (r->phase == ROLLOUT_KEEP)
 		keep(t);
-	if (r->phase != ROLLOUT_CLIMB)
+	if (!may_reach(r))
 		return;
 	if (r->step > last)             /* `workers` was made smaller */
 		r->step = last;
-	if (r->promoted && r->step < last && !go_to_step(t, last))
+	if (r->phase == ROLLOUT_CLIMB && r->promoted && r->step < last &&
+	    !go_to_step(t, last))
 		return;
 	for (;;) {
 		step = strategy_step(t->policy, &r->course, r->step);
@@ -378,6 +393,8 @@ cursor_climb(struct tick *t)
 			return;
 		if (r->reached_ms == NOT_YET_MS && !reach(t, &step))
 			return;
+		if (r->phase == ROLLOUT_CLIMB)
+			begin_keep(t, &step);
 		if (r->phase == ROLLOUT_CLIMB)
 			pause_at_step(t, &step);
 		if (r->phase != ROLLOUT_CLIMB || !may_pass(t, &step))

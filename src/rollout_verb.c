@@ -66,6 +66,15 @@ rollout_is_in_charge(const struct rollout *r)
 	return r->phase == ROLLOUT_KEEP || r->phase == ROLLOUT_RETIRE;
 }
 
+uint64_t
+rollout_held_ms(const struct rollout *r, uint64_t now_ms)
+{
+	uint64_t until_ms = r->phase == ROLLOUT_PAUSED ? r->phase_ms : now_ms;
+
+	/* it may have been reached in the pause */
+	return until_ms > r->reached_ms ? until_ms - r->reached_ms : 0;
+}
+
 uint32_t
 rollout_revision(const struct rollout *r)
 {
@@ -133,8 +142,8 @@ rollout_resume(struct rollout *r, uint64_t now_ms)
 		r->probed_ms = r->analysed_ms = NOT_YET_MS;
 	} else if (r->pause != PAUSE_OPERATOR)
 		r->approved = true;
-	if (r->reached_ms != NOT_YET_MS)        /* the clock stood still */
-		r->reached_ms += now_ms - r->phase_ms;
+	if (r->reached_ms != NOT_YET_MS)
+		r->reached_ms = now_ms - rollout_held_ms(r, now_ms);
 	enter(r, ROLLOUT_CLIMB, now_ms);
 	return true;
 }

@@ -111,9 +111,8 @@ put_step(struct packer *p, const struct world *w,
 	put(p, r->promoted, 1);
 	put(p, r->granted_permille, 10);
 	put(p, reached, 1);
-	/* while it is paused the clock of the hold stands */
-	put(p, !reached ? 0 : behind(r->reached_ms,
-	    r->phase == ROLLOUT_PAUSED ? r->phase_ms : w->now_ms, 0xf), 4);
+	put(p, !reached ? 0 : behind(w->now_ms - rollout_held_ms(r, w->now_ms),
+	    w->now_ms, 0xf), 4);
 	put(p, reached && r->analysed_ms != NOT_YET_MS &&
 	    r->analysed_ms >= r->reached_ms, 1);
 	put(p, r->phase == ROLLOUT_RETIRE ? behind(r->phase_ms, w->now_ms,

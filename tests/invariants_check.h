@@ -74,6 +74,9 @@ uint32_t check_asked_by(const struct check *, uint32_t step);
 uint32_t check_given_by(const struct check *, uint32_t step);
 uint32_t check_last_step(const struct check *);
 
+/* Candidates that are available and probed. */
+uint32_t check_count_good(const struct check *);
+
 /* The release in charge of this slot lacks a worker that could start now. */
 bool check_is_owed(const struct check *, uint32_t slot);
 

@@ -157,14 +157,27 @@ check_patience(struct check *c)
 	    check_fails(c, "lane: its workers stay, beyond quiet_max");
 }
 
+/* Is the step's weight to be given?  An operator who pauses does not take that
+ * back, as soon as all are there whom it asks for. */
+static bool
+is_due(const struct check *c)
+{
+	const struct rollout *r = c->left;
+
+	if (r->phase == ROLLOUT_CLIMB)
+		return r->reached_ms != NOT_YET_MS;
+	return r->phase == ROLLOUT_PAUSED && r->pause == PAUSE_OPERATOR &&
+	    c->now_ms >= r->steer_after_ms &&
+	    check_count_good(c) >= check_asked_by(c, r->step);
+}
+
 bool
 check_lanes_left(struct check *c)
 {
 	const struct rollout *r = c->left;
 	bool somebody = check_count_lane(c, r->stable) != 0;
 
-	if (r->phase == ROLLOUT_CLIMB && r->reached_ms != NOT_YET_MS &&
-	    check_is_beside(c) && c->policy->workers != 0 &&
+	if (is_due(c) && check_is_beside(c) && c->policy->workers != 0 &&
 	    check_count_lane(c, r->candidate) != 0 &&
 	    r->weight_permille != check_given_by(c, r->step))
 		return check_fails(c, "steer: the step is reached, and has %"

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-static uint32_t
-count_good(const struct check *c)
+uint32_t
+check_count_good(const struct check *c)
 {
 	uint32_t count = 0;
 
@@ -56,9 +56,9 @@ check_step(struct check *c, const struct action *a)
 	if (r->phase != ROLLOUT_CLIMB || (a->step != r->step + 1 && !jumps))
 		return check_fails(c, "step: %" PRIu32 " after %" PRIu32, a->step,
 		    r->step);
-	if (count_good(c) < asked && !jumps)
+	if (check_count_good(c) < asked && !jumps)
 		return check_fails(c, "step: passed with %" PRIu32 " of %" PRIu32
-		    " ready", count_good(c), asked);
+		    " ready", check_count_good(c), asked);
 	if (!check_time(c))
 		return false;
 	r->step = a->step;
@@ -72,7 +72,7 @@ check_pause_at_step(struct check *c, const struct action *a)
 {
 	struct rollout *r = c->rollout;
 
-	if (a->pause == PAUSE_STEP && count_good(c) <
+	if (a->pause == PAUSE_STEP && check_count_good(c) <
 	    check_asked_by(c, r->step))
 		return check_fails(c, "pause: before the step has its workers");
 	if (r->phase != ROLLOUT_CLIMB || a->pause != PAUSE_STEP || r->promoted)
@@ -97,9 +97,9 @@ check_take_charge(struct check *c, const struct action *a)
 	if (r->phase != ROLLOUT_CLIMB && (keep || r->phase != ROLLOUT_KEEP))
 		return check_fails(c, "in charge: from %s",
 		    rollout_phase_name(r->phase));
-	if (r->phase == ROLLOUT_CLIMB && count_good(c) < c->policy->workers)
+	if (r->phase == ROLLOUT_CLIMB && check_count_good(c) < c->policy->workers)
 		return check_fails(c, "in charge: with %" PRIu32 " of %" PRIu32
-		    " workers", count_good(c), c->policy->workers);
+		    " workers", check_count_good(c), c->policy->workers);
 	if (keep && !check_is_beside(c))
 		return check_fails(c, "keep: there is no old set");
 	if (r->phase == ROLLOUT_KEEP && !r->promoted &&

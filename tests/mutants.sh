@@ -93,14 +93,24 @@ mutant "a hold is ignored" rollout_cursor \
 mutant "a hold is a lack of progress" rollout_cursor \
     '(t->crowded || is_holding(t)))) {' 't->crowded)) {'
 mutant "the clock of a hold runs on in a pause" rollout_verb \
-    'r->reached_ms += now_ms - r->phase_ms;' ';'
+    'uint64_t until_ms = r->phase == ROLLOUT_PAUSED ? r->phase_ms : now_ms;' \
+    'uint64_t until_ms = now_ms;'
+mutant "what a pause reaches has held before it" rollout_verb \
+    'return until_ms > r->reached_ms ? until_ms - r->reached_ms : 0;' \
+    'return until_ms - r->reached_ms;'
+mutant "a pause keeps the weight from the present step" rollout_cursor \
+    '(r->phase == ROLLOUT_PAUSED && r->pause == PAUSE_OPERATOR);' 'false;'
+mutant "a pause after a fault gives weight" rollout_cursor \
+    '(r->phase == ROLLOUT_PAUSED && r->pause == PAUSE_OPERATOR);' \
+    'r->phase == ROLLOUT_PAUSED;'
 mutant "a step does not pause" rollout_cursor \
     'if (!step->pause || r->approved || is_free_to_pass(t))' 'if (true)'
 mutant "promote skips the readiness too" rollout_cursor \
     'if (!is_gathered(t, &step))' \
     'if (!r->promoted && !is_gathered(t, &step))'
 mutant "promote goes step by step" rollout_cursor \
-    'if (r->promoted && r->step < last && !go_to_step(t, last))' 'if (false)'
+    'if (r->phase == ROLLOUT_CLIMB && r->promoted && r->step < last &&' \
+    'if (false &&'
 mutant "the analysis is not waited for" rollout_cursor \
     'return r->analysed_ms != NOT_YET_MS && r->analysed_ms >= r->reached_ms;' \
     'return true;'

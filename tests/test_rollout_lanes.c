@@ -164,13 +164,67 @@ a_pause_stops_the_clock(void **state)
 		{ "resume", "" },
 		{ "wait 39", "" },
 		{ "wait 1", "step 1, start 1.4/2" },
-		{ "pause; ready 1.4", "" },
+		{ "pause; ready 1.4", "weight 600" },
 		{ "wait 500", "" },
 		{ "promote", "step 2, retire, weight 1000" },
 		{ NULL, NULL },
 	};
 
 	(void)state;
+	script_play_course(&p, &canary, false, turns);
+}
+
+/* What is paused goes no further, but the present step gets its weight; its
+ * clock begins when the pause ends. */
+static void
+a_pause_is_for_what_comes_after_the_step(void **state)
+{
+	struct policy p = canary_policy();
+	static const struct turn turns[] = {
+		TWO_READY,
+		{ "begin 2", "start 0.3/2" },
+		{ "pause", "" },
+		{ "wait 30", "" },
+		{ "ready 0.3", "weight 50" },
+		{ "wait 5000", "" },
+		{ "resume", "" },
+		{ "wait 99", "" },
+		{ "wait 1", "step 1, start 1.4/2" },
+		{ "promote; pause", "" },
+		{ "ready 1.4", "weight 600" },
+		{ "resume", "step 2, retire, weight 1000" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	script_play_course(&p, &canary, false, turns);
+}
+
+/* Nor does the new release take charge: it is not kept, and goes back as one
+ * that climbs. */
+static void
+a_pause_in_the_last_step_does_not_take_charge(void **state)
+{
+	struct policy p = canary_policy();
+	static const struct turn turns[] = {
+		TWO_READY,
+		{ "begin 2", "start 0.3/2" },
+		{ "ready 0.3", "weight 50" },
+		{ "promote", "step 1, start 1.4/2" },
+		{ "pause; ready 1.4", "weight 1000" },
+		{ "wait 5000", "" },
+		{ "resume", "keep" },
+		{ "wait 99", "" },
+		{ "wait 1", "retire, drain 0.1 replaced, "
+		    "drain 1.2 replaced" },
+		{ "exit 0.1", "" },
+		{ "exit 1.2", "complete (-)" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	p.step_count = 2;
+	p.steps[1] = (struct canary_step){ 1000, false, 100 };
 	script_play_course(&p, &canary, false, turns);
 }
 
@@ -398,6 +452,8 @@ main(void)
 		cmocka_unit_test(a_probe_comes_before_the_weight),
 		cmocka_unit_test(an_analysis_lets_a_step_pass),
 		cmocka_unit_test(a_pause_stops_the_clock),
+		cmocka_unit_test(a_pause_is_for_what_comes_after_the_step),
+		cmocka_unit_test(a_pause_in_the_last_step_does_not_take_charge),
 		cmocka_unit_test(a_pause_step_waits_and_is_watched),
 		cmocka_unit_test(blue_green_moves_all_at_once_and_back),
 		cmocka_unit_test(a_newer_release_ends_what_is_kept),
