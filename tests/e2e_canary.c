@@ -15,6 +15,7 @@ enum {
 	WORKERS = 4,
 	RATE = 2000,                    /* connections a second */
 	CLIENTS = 200,                  /* addresses */
+	HOUR_MS = 3600000,
 };
 
 /* As many as show a share; and an address is asked from ten times. */
@@ -278,10 +279,12 @@ test_abort_in_charge(void **state)
 static void
 test_pause(void **state)
 {
+	uint64_t began_ms, paused_ms;
 	json_t *status;
 
 	(void)state;
-	begin_under_load("strategy = canary\nsteps = 5% 500ms, 100%\n");
+	begin_under_load("strategy = canary\nsteps = 5% 1h, 100%\n");
+	began_ms = e2e_now_ms();
 	reload("v2", "--slow-start 300");
 	log_await("revision=2 started");
 	order("pause");
@@ -289,12 +292,20 @@ test_pause(void **state)
 	order("resume");
 	rollout_await_weight("web", 50);
 	order("pause");
+	paused_ms = e2e_now_ms();
 	measure(50);
 	status = rollout_status("web");
 	assert_string_equal(rollout_text(status, "phase"), "paused");
 	assert_int_equal(rollout_number(status, "step"), 1);
 	json_decref(status);
+	paused_ms = e2e_now_ms() - paused_ms;
 	order("resume");
+	status = rollout_status("web");
+	assert_string_equal(rollout_text(status, "phase"), "climb");
+	assert_true(HOUR_MS - rollout_number(status, "hold_left_ms") <=
+	    e2e_now_ms() - began_ms - paused_ms);
+	json_decref(status);
+	order("promote");
 	json_decref(await_complete(2));
 	end_clean();
 }
