@@ -40,7 +40,8 @@ struct connection {
 	ev_io io;
 	ev_timer deadline;
 	ev_timer retry;
-	long response_count;            /* if any, it is reused */
+	long response_count;            /* if any, it is reused; */
+	long responses_left;            /* before it is replaced; < 0: no end */
 	struct version *version;        /* of the first one, once known */
 	uint64_t serial;
 	uint64_t due_ns;
@@ -197,9 +198,10 @@ settle_response(struct connection *connection)
 		    response->body, connection->version));
 	client->busy_count--;
 	connection->response_count++;
+	connection->responses_left--;
 	if (!good || !settings->keep_alive || response->close ||
 	    !response->has_length ||
-	    connection->response_count == settings->requests_each) {
+	    connection->responses_left == 0) {
 		disconnect(connection);
 		return;
 	}
@@ -353,6 +355,19 @@ take_idle(struct client *client)
 	return NULL;
 }
 
+/*
+ * The first of the pool last for fewer requests, each for another number, or
+ * all of them would be replaced at the same moment for ever.
+ */
+static long
+lifetime_of(const struct client_settings *settings, uint64_t serial)
+{
+	if (settings->requests_each == 0)
+		return -1;
+	return serial >= settings->connections ? settings->requests_each :
+	    1 + (long)(serial % (uint64_t)settings->requests_each);
+}
+
 static void
 start_fresh(struct client *client, struct connection *connection,
     uint64_t due_ns)
@@ -366,6 +381,7 @@ start_fresh(struct client *client, struct connection *connection,
 	client->stats->connections++;
 	connection->due_ns = due_ns;
 	connection->response_count = 0;
+	connection->responses_left = lifetime_of(&client->settings, serial);
 	connection->version = NULL;
 	connection->serial = serial;
 	connection->state = CONNECTING;
