@@ -75,6 +75,9 @@ struct observation *engine_observation(struct service *);
 void engine_observe(struct engine *, struct service *);
 /* Writes into it, if there is one, how it has gone until now. */
 void engine_update_observation(struct engine *, struct service *);
+/* Closes the lane of a candidate that was found deaf, once all of it was told to
+ * stop. */
+void engine_hand_over(struct engine *, struct service *);
 /* Closes the lane that lost, and notes what was in its queue. */
 void engine_count_losses(struct engine *, struct service *,
     struct deployment *, enum rollout_verdict);

@@ -15,7 +15,7 @@
  *  - a lane with weight has a ready worker, unless they crashed; and its last
  *    one is not drained;
  *  - a lane that lost its weight is drained when its queue was empty for a
- *    while, and before that only if it does not get empty;
+ *    while, and before that only if it does not get empty, or is deaf;
  *  - a crashed worker is replaced by its own release;
  *  - no step is passed with fewer ready candidates than it asks for;
  *  - nothing of the new release starts after a rollback began;
@@ -99,6 +99,7 @@ struct rollout {
 	bool approved;                  /* an operator let this step pass */
 	bool promoted;                  /* and all others up to the last */
 	enum rollout_fault fault;       /* what went wrong first; or NONE */
+	bool deaf;                      /* see rollout_found_deaf() */
 	enum rollout_fault recall;      /* OPERATOR, SUPERSEDED or NONE */
 	struct worker_id culprit;       /* incarnation 0: no worker's fault */
 	uint64_t started_ms;
@@ -229,6 +230,13 @@ bool rollout_is_probed(const struct rollout *, const struct worker *);
 
 /* Would a failure of the candidate take this rollout back (or pause it)? */
 bool rollout_is_judged(const struct rollout *);
+
+/*
+ * It failed since nobody accepts what waits in the candidate's lane, and that is
+ * handed over when the lane is closed: going back does not wait for a queue that
+ * only closing it empties.
+ */
+void rollout_found_deaf(struct rollout *);
 
 /* A lane without weight had connections in its queue. */
 void rollout_busy(struct rollout *, uint64_t now_ms);

@@ -39,6 +39,11 @@ int service_keep(struct engine *, struct service *, struct release *);
 void service_tidy(struct engine *, struct service *,
     struct lane_end *ret_end);
 
+/* Closes the lane of this release, and says what waited in it; adds that to
+ * *ret_end (NULL is fine). */
+void service_unbind(struct engine *, struct service *, struct release *,
+    struct lane_end *ret_end);
+
 /* The release `undo` goes back to, or NULL. */
 struct kept_release *service_undo_target(struct service *);
 

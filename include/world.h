@@ -105,6 +105,8 @@ struct world {
 	int (*steer)(void *ctx, const struct split *, char *ret_text);
 	/* Connections that wait in the queues of the release's lane. */
 	uint32_t (*queued)(void *ctx, const struct release *);
+	/* Is what waits in a lane handed over to the others when it is closed? */
+	bool (*migrates)(void *ctx);
 	/* Connections that this network namespace has accepted since it was
 	 * made, or CONNECTIONS_UNKNOWN. */
 	uint64_t (*accepted)(void *ctx);

@@ -204,6 +204,7 @@ service_turn(struct engine *engine, struct service *s)
 	if (plan.action_count != 0)
 		return now_ms;
 	engine_observe(engine, s);
+	engine_hand_over(engine, s);
 	service_tidy(engine, s, NULL);  /* a release's last worker may be gone */
 	plan.deadline_ms = earlier(plan.deadline_ms,
 	    engine_settle_turn(engine, s));

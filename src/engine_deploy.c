@@ -310,6 +310,7 @@ engine_finish(struct engine *engine, struct service *s,
 	struct deployment d;
 
 	engine_update_observation(engine, s);
+	engine_hand_over(engine, s);
 	d = s->deployment;
 	assert(d.id != 0 && a->revision == d.revision);
 	engine_cancel_tasks(engine, s);

@@ -86,6 +86,8 @@ look_at_queue(struct engine *engine, struct service *s)
 	    length, s->rollout.candidate,
 	    (unsigned)(QUEUE_SAMPLES * SAMPLE_MS));
 	engine_condemn(engine, s, FAULT_QUEUE, text);
+	if (world->migrates(world->ctx))
+		rollout_found_deaf(&s->rollout);
 }
 
 static void

@@ -238,6 +238,40 @@ engine_observe(struct engine *engine, struct service *s)
  * What was left
  */
 
+static void
+note_end(struct deployment *d, const struct lane_end *end)
+{
+	if (d->handed_over == CONNECTIONS_UNKNOWN)
+		d->handed_over = d->lost = 0;
+	d->handed_over += end->handed_over;
+	d->lost += end->lost;
+}
+
+/* Its workers may take as long as they want: nobody waits for them. */
+void
+engine_hand_over(struct engine *engine, struct service *s)
+{
+	const struct rollout *r = &s->rollout;
+	struct deployment *d = &s->deployment;
+	struct release *release = service_release(s, d->revision);
+	struct lane_probe *probe = &s->judge.probes[LANE_CANDIDATE];
+	struct lane_end end = { 0 };
+
+	if (!r->deaf || (r->phase != ROLLOUT_ROLLBACK &&
+	    r->phase != ROLLOUT_IDLE) || s->steered_permille != 0 ||
+	    release == NULL || release->shard_count == 0)
+		return;
+	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++)
+		if (s->fleet.workers[i].revision == d->revision &&
+		    worker_is_live(&s->fleet.workers[i]))
+			return;
+	if (probe->task != 0)           /* it holds the lane open */
+		engine->world->cancel(engine->world->ctx, probe->task);
+	probe->task = 0;
+	service_unbind(engine, s, release, &end);
+	note_end(d, &end);
+}
+
 /* The workers of the lane that lost are gone, or its loss is not known yet. */
 void
 engine_count_losses(struct engine *engine, struct service *s,
@@ -252,6 +286,5 @@ engine_count_losses(struct engine *engine, struct service *s,
 	service_tidy(engine, s, &end);
 	if (fleet_count_revision(&s->fleet, left) != 0)
 		return;
-	d->handed_over = end.handed_over;
-	d->lost = end.lost;
+	note_end(d, &end);
 }

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "pin.h"
 #include "reactor.h"
+#include "steer.h"
 
 static uint64_t
 world_now_ms(void *ctx)
@@ -105,6 +106,13 @@ world_queued(void *ctx, const struct release *release)
 {
 	(void)ctx;
 	return live_queued(release);
+}
+
+static bool
+world_migrates(void *ctx)
+{
+	(void)ctx;
+	return listener_migrates();
 }
 
 static uint64_t
@@ -285,6 +293,7 @@ live_world_init(struct live *live)
 		.join = world_join,
 		.steer = world_steer,
 		.queued = world_queued,
+		.migrates = world_migrates,
 		.accepted = world_accepted,
 		.unbind = world_unbind,
 		.unpin = world_unpin,

@@ -6,6 +6,8 @@
  * that lost its weight is left in peace until its queue was empty for quiet_ms,
  * which is also time for handshakes that were on their way; at most for
  * quiet_max_ms, since its workers may be the ones who do not accept any more.
+ * Where that is known, and closing the lane hands its queue over, there is
+ * nothing to wait for but the kernel's word that the weight is gone.
  */
 #include "rollout_tick.h"
 
@@ -181,6 +183,18 @@ is_quiet(struct tick *t)
 	return false;
 }
 
+static bool
+is_given_up(struct tick *t, uint32_t lane)
+{
+	const struct rollout *r = t->rollout;
+
+	if (!r->deaf || r->phase != ROLLOUT_ROLLBACK || lane != r->candidate)
+		return false;
+	if (t->steered)         /* first see whether that has worked */
+		tick_wake_at(t, t->now_ms);
+	return !t->steered;
+}
+
 bool
 lane_may_leave(struct tick *t, const struct worker *w)
 {
@@ -190,6 +204,6 @@ lane_may_leave(struct tick *t, const struct worker *w)
 	if (t->policy->workers == 0 || w->state != WORKER_READY)
 		return true;
 	if (weight_of(r, lane) == 0)
-		return is_quiet(t);
+		return is_given_up(t, lane) || is_quiet(t);
 	return !r->course.split || lane_ready_count(t, lane) > 1;
 }

@@ -42,6 +42,7 @@ rollout_begin(struct rollout *r, struct fleet *fleet, uint32_t candidate,
 	r->step = 0;
 	r->approved = r->promoted = false;
 	r->fault = r->recall = FAULT_NONE;
+	r->deaf = false;
 	r->culprit = (struct worker_id){ 0 };
 	r->started_ms = now_ms;
 	r->reached_ms = r->probed_ms = r->analysed_ms = NOT_YET_MS;
@@ -139,6 +140,7 @@ rollout_resume(struct rollout *r, uint64_t now_ms)
 		return false;
 	if (r->pause == PAUSE_FAULT) {
 		r->fault = FAULT_NONE;          /* once more from its step on */
+		r->deaf = false;
 		r->probed_ms = r->analysed_ms = NOT_YET_MS;
 	} else if (r->pause != PAUSE_OPERATOR)
 		r->approved = true;
@@ -198,6 +200,12 @@ rollout_fail(struct rollout *r, enum rollout_fault fault)
 		return;
 	r->fault = fault;
 	r->culprit = (struct worker_id){ 0 };
+}
+
+void
+rollout_found_deaf(struct rollout *r)
+{
+	r->deaf = r->fault == FAULT_QUEUE;
 }
 
 bool

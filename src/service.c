@@ -201,9 +201,9 @@ let_go(struct engine *engine, struct kept_release *kept)
 	memset(kept, 0, sizeof(*kept));
 }
 
-static void
-unbind(struct engine *engine, struct service *s, struct release *release,
-    struct lane_end *ret_end)
+void
+service_unbind(struct engine *engine, struct service *s,
+    struct release *release, struct lane_end *ret_end)
 {
 	struct lane_end end = { 0 };
 
@@ -229,7 +229,7 @@ service_tidy(struct engine *engine, struct service *s,
 
 		if (kept->release == NULL || is_needed(s, kept))
 			continue;
-		unbind(engine, s, kept->release, ret_end);
+		service_unbind(engine, s, kept->release, ret_end);
 		if (!is_undoable(s, kept))
 			let_go(engine, kept);
 	}

@@ -28,9 +28,9 @@ begin(const char *keys)
 	    "steps = 10%% 1h, 100%%\n%s", e2e_path("web"), target, WORKERS,
 	    keys);
 	supd_start_ready(WORKERS);
-	/* They are patient, and more than wait for one that is deaf. */
+	/* As patient as users are, and more than wait for one that is deaf. */
 	load_start_with(&load, target, "--rate 2000 --connections 4000 "
-	    "--timeout 20000");
+	    "--timeout 5000");
 	load_await_version(&load, "v1");
 }
 
@@ -195,13 +195,14 @@ test_gets_slow(void **state)
 }
 
 /*
- * What waits for it is handed over to the old release when its lane is closed,
- * so that who is patient is served; if the kernel does that here.
+ * What waits for it is handed over to the old release when it is told to stop,
+ * however long it takes for that, so that nobody has waited for nothing; if the
+ * kernel does that here.
  */
 static void
 test_gets_deaf(void **state)
 {
-	json_t *report = roll_back("drain_timeout = 500ms\n",
+	json_t *report = roll_back("drain_timeout = 4s\n",
 	    "--deaf-after 500", "connections wait before the workers of "
 	    "revision 2");
 	json_t *status = rollout_status("web");

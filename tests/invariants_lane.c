@@ -137,6 +137,9 @@ check_leave(struct check *c, const struct worker *w)
 		return !r->course.split || check_count_lane(c, lane) > 1 ||
 		    check_fails(c, "lane: the last worker of a lane with"
 		    " weight is drained");
+	if (r->deaf && r->fault == FAULT_QUEUE && !c->steered &&
+	    r->phase == ROLLOUT_ROLLBACK && lane == r->candidate)
+		return true;            /* closing it serves who waits */
 	if (c->now_ms >= empty_ms + c->policy->quiet_ms ||
 	    c->now_ms >= r->steered_ms + c->policy->quiet_max_ms)
 		return true;

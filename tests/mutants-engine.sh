@@ -80,8 +80,16 @@ mutant "nobody looks at the queue of an old lane" engine_lane \
     'world->queued(world->ctx, release) > 0)' '0)'
 mutant "nobody looks at the queue of what a rollback left" engine_lane \
     'return base != NULL && !engine_share_lane(release, base) &&' 'return false &&'
+mutant "a queue is waited for that only its end empties" rollout_lane \
+    'return is_given_up(t, lane) || is_quiet(t);' 'return is_quiet(t);'
+mutant "the deaf are taken for handed over where they are not" engine_judge \
+    'if (world->migrates(world->ctx))' 'if (true)'
+mutant "who waits before the deaf waits for their end" engine_lane \
+    'service_unbind(engine, s, release, &end);' ''
+mutant "who waits before the deaf is forgotten at the end" engine_deploy \
+    'engine_hand_over(engine, s);' ''
 mutant "a lane is left open" service \
-    'unbind(engine, s, kept->release, ret_end);' ''
+    'service_unbind(engine, s, kept->release, ret_end);' ''
 mutant "an old lane is joined again" engine_deploy \
     'has_own_lane(s, release));' 'false);'
 mutant "what repairs has no lane of its own" engine_deploy \

@@ -174,6 +174,13 @@ be_busy(struct stage *s)
 }
 
 static void
+be_deaf(struct stage *s)
+{
+	rollout_fail(&s->rollout, FAULT_QUEUE);
+	rollout_found_deaf(&s->rollout);
+}
+
+static void
 happen_to_rollout(struct stage *s, const char *word, uint32_t number)
 {
 	if (strcmp(word, "start") == 0)
@@ -192,6 +199,8 @@ happen_to_rollout(struct stage *s, const char *word, uint32_t number)
 		rollout_fail(&s->rollout, FAULT_ANALYSIS);
 	else if (strcmp(word, "unhealthy") == 0)
 		rollout_fail(&s->rollout, FAULT_PROBE);
+	else if (strcmp(word, "deaf") == 0)
+		be_deaf(s);
 	else if (strcmp(word, "hook-failed") == 0)
 		rollout_fail(&s->rollout, FAULT_HOOK);
 	else if (strcmp(word, "busy") == 0)

@@ -16,6 +16,7 @@
  *             prepared, hook-failed          before_rollout has ended
  *             probed, unhealthy              a probe passed, or it failed
  *             good, bad, inconclusive        the analysis
+ *             deaf           nobody accepts, and what waits is handed over
  *             busy                           a queue that is to get empty is not
  *             refused N                      the weight stays what it was, N
  *             wait MS        time passes, with a turn at its end

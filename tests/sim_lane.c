@@ -149,16 +149,19 @@ static int
 world_steer(void *ctx, const struct split *split, char *ret_text)
 {
 	struct sim *sim = ctx;
+	/* one that was deaf has no lane any more */
+	const struct release *candidate = split->candidate == NULL ||
+	    split->candidate->shard_count == 0 ? NULL : split->candidate;
 	struct sim_lane *base;
 
 	sim->acted = true;
 	if (split->base->shard_count == 0 || split->weight_permille > 1000 ||
-	    (split->candidate == NULL && split->weight_permille != 0)) {
+	    (candidate == NULL && split->weight_permille != 0)) {
 		sim_fail(sim, "steer: to nobody");
 		return -1;
 	}
 	base = lane_of(split->base);
-	if (split->candidate != NULL && lane_of(split->candidate) == base)
+	if (candidate != NULL && lane_of(candidate) == base)
 		sim_fail(sim, "steer: the two share a lane");
 	if (sim->chaos && sim_chance(sim, 4)) {
 		sim_cover(sim, SIM_STEER_REFUSED);
@@ -174,15 +177,15 @@ world_steer(void *ctx, const struct split *split, char *ret_text)
 			lane->lost_ms = sim->now_ms;
 		lane->weight_permille = 0;
 	}
-	sim->divided[base->name] = split->candidate != NULL;
+	sim->divided[base->name] = candidate != NULL;
 	base->weight_permille = 1000 - split->weight_permille;
-	if (split->candidate != NULL)
-		lane_of(split->candidate)->weight_permille =
+	if (candidate != NULL)
+		lane_of(candidate)->weight_permille =
 		    split->weight_permille;
 	sim->bases[base->name] = base;
 	sim_cover(sim, SIM_STEERED);
 	sim_trace(sim, "steer: revision %u gets %u permille, %u the rest",
-	    split->candidate != NULL ? split->candidate->revision : 0,
+	    candidate != NULL ? candidate->revision : 0,
 	    split->weight_permille, split->base->revision);
 	return 0;
 }
@@ -198,6 +201,9 @@ world_queued(void *ctx, const struct release *release)
 	if (sim_build_of(sim, release)->kind == BUILD_STUCK &&
 	    release->shard_count != 0 && lane_of(release)->weight_permille != 0)
 		return (uint32_t)(sim->now_ms / 10);
+	if (sim_build_of(sim, release)->kind == BUILD_STUCK &&
+	    release->shard_count != 0)
+		return 1;
 	return sim->chaos && hash % 3 == 0 ? (uint32_t)(hash >> 32) % 40 : 0;
 }
 
@@ -208,6 +214,12 @@ sim_is_left(struct sim *sim, const struct release *release,
 	return release->shard_count != 0 && sim_weight(release) == 0 &&
 	    sim->now_ms < lane_of(release)->lost_ms + quiet_max_ms &&
 	    world_queued(sim, release) != 0;
+}
+
+static bool
+world_migrates(void *ctx)
+{
+	return ((struct sim *)ctx)->migrates;
 }
 
 static uint64_t
@@ -371,6 +383,7 @@ sim_lane_init(struct sim *sim)
 	sim->world.join = world_join;
 	sim->world.steer = world_steer;
 	sim->world.queued = world_queued;
+	sim->world.migrates = world_migrates;
 	sim->world.accepted = world_accepted;
 	sim->world.memory_bytes = world_memory_bytes;
 	sim->world.run = world_run;

@@ -161,7 +161,7 @@ static void
 judge_lane(struct sim *sim, const struct service *s,
     const struct sim_process *process)
 {
-	if (s->policy.workers == 0 ||
+	if (s->policy.workers == 0 || sim_is_deaf(sim, s, process->revision) ||
 	    !sim_is_left(sim, process->release, s->policy.quiet_max_ms))
 		return;
 	for (uint32_t i = 0; i < sim->living_count; i++)

@@ -260,6 +260,7 @@ sim_run(struct sim *sim, uint64_t seed, bool verbose,
 
 	memset(sim, 0, sizeof(*sim));
 	sim->seed = sim->state = seed;
+	sim->migrates = seed % 2 == 0;
 	sim->verbose = verbose;
 	sim->totals = totals;
 	sim->now_ms = SIM_BEGIN_MS;

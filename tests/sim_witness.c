@@ -145,6 +145,27 @@ sim_witness_end(struct sim *sim, const struct sim_task *task,
  * Deployments
  */
 
+/* The queue of a deaf release is handed over as soon as it is told to stop. */
+static void
+judge_deaf(struct sim *sim, struct service *s)
+{
+	const struct release *release = service_release(s,
+	    s->deployment.revision);
+
+	if (release == NULL || release->shard_count == 0 ||
+	    sim_weight(release) != 0 ||
+	    !sim_is_deaf(sim, s, release->revision))
+		return;
+	/* who has to stay until there are enough others is left for now */
+	for (uint32_t i = 0; i < sim->living_count; i++)
+		if (sim->living[i]->release == release &&
+		    sim_is_live(sim->living[i]) &&
+		    s->rollout.course.strategy == STRATEGY_ROLLING)
+			return;
+	sim_fail(sim, "lanes: connections wait for the deaf revision %u",
+	    release->revision);
+}
+
 void
 sim_witness_begin(struct sim_service *model, const struct service *s)
 {
@@ -156,7 +177,7 @@ void
 sim_witness_record(struct sim *sim, struct sim_service *model,
     const struct deployment *d, bool begun)
 {
-	const struct service *s = engine_find(&sim->engine, d->service);
+	struct service *s = engine_find(&sim->engine, d->service);
 	bool took = model->found.took_charge || d->in_charge_s != 0;
 	int64_t now_s = (int64_t)(sim->now_ms / 1000);
 
@@ -173,8 +194,10 @@ sim_witness_record(struct sim *sim, struct sim_service *model,
 	}
 	model->owes_after = begun && d->verdict == VERDICT_COMPLETE &&
 	    s->spec->after_rollout != NULL;
-	if (begun)
-		memset(&model->found, 0, sizeof(model->found));
+	if (!begun)
+		return;
+	judge_deaf(sim, s);
+	memset(&model->found, 0, sizeof(model->found));
 }
 
 /*
@@ -394,5 +417,7 @@ sim_witness_turn(struct sim *sim, struct service *s)
 	judge_bad(sim, s, &model->found);
 	judge_urgent(sim, s, &model->found);
 	judge_steering(sim, s);
+	if (sim->armed_ms > sim->now_ms)
+		judge_deaf(sim, s);
 	judge_lanes(sim, s);
 }

@@ -161,12 +161,45 @@ judge_unused(struct sim *sim, const struct release *release, const char *what)
 			    sim->living[i]->id.incarnation);
 }
 
+bool
+sim_is_deaf(const struct sim *sim, const struct service *s, uint32_t revision)
+{
+	return sim->migrates && s != NULL && s->deployment.id != 0 &&
+	    s->deployment.revision == revision &&
+	    (s->rollout.phase == ROLLOUT_ROLLBACK ||
+	    s->rollout.phase == ROLLOUT_IDLE) &&        /* it ends just now */
+	    s->rollout.fault == FAULT_QUEUE;
+}
+
+/* Its workers do not accept, but were all told to stop. */
+static bool
+is_given_up(struct sim *sim, const struct release *release)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < sim->living_count; i++) {
+		const struct sim_process *process = sim->living[i];
+
+		if (process->release != release)
+			continue;
+		any = true;
+		if (sim_is_live(process) || !sim_is_deaf(sim,
+		    sim_engine_service(sim, process->service),
+		    release->revision))
+			return false;
+	}
+	return any;
+}
+
 static void
 world_unbind(void *ctx, struct release *release, struct lane_end *ret_end)
 {
 	struct sim *sim = ctx;
 
-	judge_unused(sim, release, "unbound");
+	if (is_given_up(sim, release))
+		sim_cover(sim, SIM_DEAF_LANE);
+	else
+		judge_unused(sim, release, "unbound");
 	sim_lane_leave(sim, release, ret_end);
 }
 

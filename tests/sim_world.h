@@ -69,7 +69,8 @@ enum {
 	X(VERDICT_SUPERSEDED) X(FAULT_EXITED) X(FAULT_NOT_READY) \
 	X(FAULT_WATCHDOG) X(FAULT_SPAWN) X(FAULT_PROGRESS) \
 	X(FAULT_PROBE) X(FAULT_ANALYSIS) X(FAULT_QUEUE) X(FAULT_MEMORY) \
-	X(FAULT_HOOK) X(FAULT_STEER) X(LANE_JOINED) X(LANE_KEPT) X(LANE_CLOSED) X(STEERED) \
+	X(FAULT_HOOK) X(FAULT_STEER) X(LANE_JOINED) X(LANE_KEPT) X(LANE_CLOSED) \
+	X(DEAF_LANE) X(STEERED) \
 	X(STEER_REFUSED) X(TASK_REFUSED) X(TASK_CANCELLED) X(TASK_PROBE) \
 	X(TASK_ANALYSIS) X(TASK_VERSION) X(TASK_BEFORE) X(TASK_AFTER) \
 	X(ORDER_PAUSE) X(ORDER_RESUME) X(ORDER_PROMOTE) X(ORDER_ABORT) \
@@ -248,6 +249,7 @@ struct sim {
 	bool operator_signals;  /* what is signalled now is not a drain */
 	bool releasing;         /* the engine lets go of everything */
 	bool verbose;
+	bool migrates;          /* what waits in a lane that is closed */
 
 	struct engine engine;
 	struct world world;
@@ -334,6 +336,8 @@ void sim_lane_init(struct sim *);
 struct shard *sim_shard(struct sim *, uint32_t name);
 void sim_lane_bind(struct sim *, struct release *, uint32_t name);
 void sim_lane_share(struct release *, const struct release *other);
+/* Found so, and going back: who waits in its lane is served if that is closed. */
+bool sim_is_deaf(const struct sim *, const struct service *, uint32_t revision);
 void sim_lane_leave(struct sim *, struct release *, struct lane_end *ret_end);
 /* What the kernel gives this release; 0: it has no lane. */
 uint32_t sim_weight(const struct release *);

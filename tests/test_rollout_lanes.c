@@ -103,6 +103,25 @@ a_lane_that_stays_busy_is_left_all_the_same(void **state)
 	script_play_course(&p, &canary, false, turns);
 }
 
+/* Nobody accepts, so nothing but its end empties the queue. */
+static void
+a_deaf_lane_is_left_at_once(void **state)
+{
+	struct policy p = canary_policy();
+	static const struct turn turns[] = {
+		TWO_READY,
+		{ "begin 2", "start 0.3/2" },
+		{ "ready 0.3", "weight 50" },
+		{ "deaf; busy", "back (queue), weight 0, drain 0.3 taken-back" },
+		{ "wait 50", "kill 0.3" },
+		{ "exit 0.3", "rolled-back (queue)" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	script_play_course(&p, &canary, false, turns);
+}
+
 /* No weight before a probe that began after the last one was ready. */
 static void
 a_probe_comes_before_the_weight(void **state)
@@ -449,6 +468,7 @@ main(void)
 		cmocka_unit_test(a_canary_goes_up_its_steps),
 		cmocka_unit_test(a_bad_verdict_takes_the_weight_at_once),
 		cmocka_unit_test(a_lane_that_stays_busy_is_left_all_the_same),
+		cmocka_unit_test(a_deaf_lane_is_left_at_once),
 		cmocka_unit_test(a_probe_comes_before_the_weight),
 		cmocka_unit_test(an_analysis_lets_a_step_pass),
 		cmocka_unit_test(a_pause_stops_the_clock),
