@@ -149,7 +149,7 @@ mutant "all the weight with the first slot" rollout_lane \
     'return candidates * WHOLE_PERMILLE / (candidates + stable);' \
     'return candidates != 0 ? WHOLE_PERMILLE : 0;'
 mutant "a lane is drained before it is quiet" rollout_lane \
-    'return is_quiet(t);' 'return true;'
+    'return is_given_up(t, lane) || is_quiet(t);' 'return true;'
 mutant "nobody looks at the queue" rollout_verb 'r->busy_ms = now_ms;' ''
 mutant "nobody looks at the queue in KEEP" rollout_verb \
     'return r->course.split && r->phase != ROLLOUT_IDLE &&' \
