@@ -160,6 +160,7 @@ e2e_install(const char *name, const char *options)
 	assert_int_equal(rename(fresh, e2e_path(name)), 0);
 }
 
+/* Of many versions some workers may have had the same pid. */
 void
 e2e_install_counted(const char *name, const char *version,
     const char *options)
@@ -167,7 +168,7 @@ e2e_install_counted(const char *name, const char *version,
 	char text[1024];
 
 	assert_true(snprintf(text, sizeof(text), "--version %s --count-file "
-	    "%s%s%s", version, e2e_path("counts/worker"),
+	    "%s.%s%s%s", version, e2e_path("counts/worker"), version,
 	    *options != '\0' ? " " : "", options) < (int)sizeof(text));
 	e2e_install(name, text);
 }
