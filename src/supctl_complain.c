@@ -236,12 +236,13 @@ complain_failed(const struct supctl *ctl, const json_t *parameters)
  * and supctl(1) has the same table. */
 static const struct {
 	const char *phase;
-	const char *verbs[4];
+	const char *verbs[5];
 } possible[] = {
-	{ "prepare", { "abort" } },
-	{ "climb", { "pause", "promote", "abort" } },
-	{ "paused", { "resume", "promote", "abort" } },
+	{ "prepare", { "abort", "undo" } },
+	{ "climb", { "pause", "promote", "abort", "undo" } },
+	{ "paused", { "resume", "promote", "abort", "undo" } },
 	{ "keep", { "promote", "abort", "undo" } },
+	{ "retire", { "abort", "undo" } },
 	{ "idle", { "undo" } },
 };
 

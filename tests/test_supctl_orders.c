@@ -196,12 +196,12 @@ static const struct {
 	{ { "rollout", "promote", "web" }, "paused", "web: it is paused "
 	    "because a worker failed; nothing was changed",
 	    "supctl: web: it is paused because a worker failed; nothing was "
-	    "changed (phase paused; possible now: resume, abort)\n" },
+	    "changed (phase paused; possible now: resume, abort, undo)\n" },
 	{ { "rollout", "resume", "web" }, "climb", "web: is not paused",
-	    "(phase climb; possible now: pause, promote, abort); nothing was "
+	    "(phase climb; possible now: pause, promote, abort, undo); nothing was "
 	    "changed\n" },
 	{ { "rollout", "promote", "web" }, "prepare", "web: before_rollout "
-	    "runs", "(phase prepare; possible now: abort); nothing" },
+	    "runs", "(phase prepare; possible now: abort, undo); nothing" },
 	{ { "rollout", "pause", "web" }, "keep", "web: is in charge already",
 	    "(phase keep; possible now: promote, abort, undo); nothing" },
 	{ { "rollout", "abort", "web" }, "rollback", "web: goes back already",
@@ -268,7 +268,7 @@ static void
 test_manual_agrees(void **state)
 {
 	static const char *const phases[] = { "prepare", "climb", "paused",
-		"keep", "rollback", "idle" };
+		"keep", "retire", "rollback", "idle" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
