@@ -122,7 +122,7 @@ check_page() {  # FILE
 	fi
 }
 
-for page in supd.8 supctl.1 supd.conf.5 supd-worker.7 supprobe.8; do
+for page in supd.8 supd-init.8 supctl.1 supd.conf.5 supd-worker.7 supprobe.8; do
 	report "$page: mandoc finds nothing" "$(check_page "src/$page")"
 done
 check_keys

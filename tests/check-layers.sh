@@ -44,6 +44,7 @@ layers='
 3 mechanism  live live_lane live_parts live_port live_socket live_task live_world
 3 mechanism  notify notify_parse reactor
 4 program    supd
+4 program    supd_init supd_init_boot supd_init_store
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy
 4 program    supctl_detail supctl_dora supctl_draw supctl_history
 4 program    supctl_measure supctl_options supctl_order supctl_outcome

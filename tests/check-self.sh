@@ -212,6 +212,7 @@ page() {        # NAME SECTION; the rest comes by standard input
 document() {
 	plant </dev/null
 	echo 'Text.' | page supd 8
+	echo 'Text.' | page supd-init 8
 	echo 'Text.' | page supd-worker 7
 	echo 'Text.' | page supprobe 8
 	printf '.Bl -tag -width x\n.It Cm reload Op Fl -plan\nText.\n.El\n' |

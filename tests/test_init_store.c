@@ -1,0 +1,291 @@
+/*
+ * The fd store of supd-init: what is kept, by which names, what is dropped.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "init_fixture.h"
+
+static struct init init;
+
+static int
+start(void **state)
+{
+	(void)state;
+	return init_start(&init, INIT_SUBREAPER, "1", NULL) ? 0 : -1;
+}
+
+static int
+start_without_kcmp(void **state)
+{
+	(void)state;
+	return init_start(&init, INIT_WITHOUT_KCMP, "1", NULL) ? 0 : -1;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	init_order(&init, "exit 0");
+	return init_end(&init);
+}
+
+/* Gives commands, has the child crash, and returns what the next one found. */
+static const char *
+after(const char *const *commands)
+{
+	static char found[INIT_ANSWER_BYTES];
+	char *line, *rest = init.answer;
+	size_t length = 0;
+
+	for (; *commands != NULL; commands++) {
+		init_command(&init, *commands);
+		assert_string_equal(init.answer, "");
+	}
+	init_order(&init, "die 9");
+	init_read_answer(&init);
+	found[0] = '\0';
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (strncmp(line, "fd ", 3) == 0)
+			length += (size_t)snprintf(found + length,
+			    sizeof(found) - length, "%s,", line + 3);
+	return found;
+}
+
+#define AFTER(...) after((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+fds_come_back_with_their_names(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store a memfd", "store b,-c memfd",
+	    "store - memfd", "store a memfd"),
+	    "a a,b,-c b,-c,stored -,a a,");
+	assert_string_equal(AFTER("store d memfd"),
+	    "a a,b,-c b,-c,stored -,a a,d d,");
+}
+
+/* The child may die before anybody has read what it sent. */
+static void
+last_words_are_heard(void **state)
+{
+	(void)state;
+	init_command(&init, "store keeper memfd");
+	init_order(&init, "store last memfd and die");
+	init_read_answer(&init);
+	assert_non_null(strstr(init.answer, "fd last last\n"));
+}
+
+static void
+names_are_checked(void **state)
+{
+	char longest[256], store_longest[300], store_longer[300];
+	char expected[1024];
+
+	(void)state;
+	memset(longest, 'x', 255);
+	longest[255] = '\0';
+	snprintf(store_longest, sizeof(store_longest), "store %s event",
+	    longest);
+	snprintf(store_longer, sizeof(store_longer), "store %sy event",
+	    longest);
+	snprintf(expected, sizeof(expected),
+	    "%s -,stored -,stored a:b,stored \x01,stored \x7f,stored \xc3\xa4,",
+	    longest);
+	assert_string_equal(AFTER(store_longest, store_longer,
+	    "store a:b memfd", "store \x01 memfd", "store \x7f memfd",
+	    "store \xc3\xa4 memfd"), expected);
+	init_read_log(&init, "FDNAME= takes at most 255");
+}
+
+static void
+same_file_is_stored_once(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store a memfd", "again", "store b event",
+	    "again", "store c event", "again", "again"), "a a,b -,c -,");
+}
+
+/* Fds that are anonymous to the file system cannot be told apart then. */
+static void
+same_file_is_known_by_its_inode(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store a memfd", "again",
+	    "store b pipe FDPOLL=0", "again", "other", "other", "store c event",
+	    "again"), "a a,b -,other -,c -,c -,");
+}
+
+static void
+what_is_removed_is_gone(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store a memfd", "store b memfd",
+	    "store c memfd", "store b memfd", "store d memfd",
+	    "send FDSTOREREMOVE=1;FDNAME=b"), "a a,d d,c c,");
+	assert_string_equal(AFTER("send FDSTOREREMOVE=1;FDNAME=nonesuch",
+	    "send FDSTOREREMOVE=1", "send FDSTOREREMOVE=1;FDNAME=c",
+	    "store e memfd"), "a a,d d,e e,");
+}
+
+/* Without FDPOLL=0 what hangs up goes, wherever it stands. */
+static void
+what_hangs_up_is_dropped(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store kept pipe FDPOLL=0", "barrier",
+	    "hangup", "store gone pipe", "store a memfd", "barrier", "hangup",
+	    "dropped", "store gone pipe", "store b memfd", "barrier", "hangup",
+	    "dropped", "store c event"), "kept -,a a,b b,c -,");
+}
+
+/* Whether it is watched is the fd's, not the place's. */
+static void
+what_moves_is_watched_as_before(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store first memfd",
+	    "store kept pipe FDPOLL=0", "send FDSTOREREMOVE=1;FDNAME=first",
+	    "barrier", "hangup", "store second memfd FDPOLL=0",
+	    "store gone pipe", "send FDSTOREREMOVE=1;FDNAME=second",
+	    "barrier", "hangup", "dropped", "store a memfd"), "kept -,a a,");
+}
+
+static void
+name_may_be_empty(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store  memfd", "store b memfd"), " -,b b,");
+}
+
+/* Its fds are closed all the same: barrier waits for that. */
+static void
+other_messages_store_nothing(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("send READY=1;STATUS=well", "barrier",
+	    "send FDSTORE=1", "send ;;", "send FDSTORE=0;FDNAME=x",
+	    "store a memfd"), "a a,");
+}
+
+static void
+send_as_a_stranger(const char *text, int fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec part = { (void *)(uintptr_t)text, strlen(text) };
+	struct msghdr header = { .msg_name = &address, .msg_iov = &part,
+	    .msg_iovlen = 1, .msg_control = control,
+	    .msg_controllen = sizeof(control) };
+	int from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char *name = strstr(init.answer, "socket @");
+
+	assert_non_null(name);
+	name = strtok(name + strlen("socket @"), "\n");
+	memcpy(address.sun_path + 1, name, strlen(name));
+	header.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+	    1 + strlen(name));
+	CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
+	CMSG_FIRSTHDR(&header)->cmsg_type = SCM_RIGHTS;
+	CMSG_FIRSTHDR(&header)->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(from, &header, 0), strlen(text));
+	close(from);
+}
+
+static void
+strangers_are_not_heard(void **state)
+{
+	char text[] = "/tmp/test-init-XXXXXX";
+	int fd = mkstemp(text);
+
+	(void)state;
+	assert_int_equal(unlink(text), 0);
+	send_as_a_stranger("FDSTORE=1\nFDNAME=stranger", fd);
+	close(fd);
+	assert_string_equal(AFTER("store a memfd"), "a a,");
+}
+
+static void
+there_is_a_limit(void **state)
+{
+	const char *c;
+	size_t count = 0;
+
+	(void)state;
+	for (c = AFTER("many 4200", "barrier"); *c != '\0'; c++)
+		count += *c == ',';
+	assert_int_equal(count, 4096);
+	init_read_log(&init, "no room for 'many-4096': stored are 4096 fds of "
+	    "at most 4096");
+	assert_non_null(strstr(init.answer, "start"));
+}
+
+static void
+names_have_a_limit_together(void **state)
+{
+	char store[300], drop[300], name[256];
+	unsigned i;
+
+	(void)state;
+	memset(name, 'n', 250);
+	name[250] = '\0';
+	snprintf(store, sizeof(store), "store %s memfd", name);
+	snprintf(drop, sizeof(drop), "send FDSTOREREMOVE=1;FDNAME=%s", name);
+	for (i = 0; i < 600; i++) {
+		init_command(&init, store);
+		init_command(&init, drop);
+	}
+	assert_string_equal(AFTER("store a memfd"), "a a,");
+	init_read_log(&init, "with 1 fds");
+	for (i = 0; i < 600; i++)
+		init_command(&init, store);
+	init_command(&init, "barrier");
+	init_read_log(&init, "bytes of names of at most");
+	(void)AFTER("barrier");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(fds_come_back_with_their_names,
+		    start, end),
+		cmocka_unit_test_setup_teardown(last_words_are_heard, start,
+		    end),
+		cmocka_unit_test_setup_teardown(names_are_checked, start, end),
+		cmocka_unit_test_setup_teardown(
+		    what_moves_is_watched_as_before, start, end),
+		cmocka_unit_test_setup_teardown(name_may_be_empty, start, end),
+		cmocka_unit_test_setup_teardown(same_file_is_stored_once, start,
+		    end),
+		cmocka_unit_test_setup_teardown(same_file_is_known_by_its_inode,
+		    start_without_kcmp, end),
+		cmocka_unit_test_setup_teardown(what_is_removed_is_gone, start,
+		    end),
+		cmocka_unit_test_setup_teardown(what_hangs_up_is_dropped, start,
+		    end),
+		cmocka_unit_test_setup_teardown(other_messages_store_nothing,
+		    start, end),
+		cmocka_unit_test_setup_teardown(strangers_are_not_heard, start,
+		    end),
+		cmocka_unit_test_setup_teardown(there_is_a_limit, start, end),
+		cmocka_unit_test_setup_teardown(names_have_a_limit_together,
+		    start, end),
+	};
+
+	return cmocka_run_group_tests_name("supd-init: the fd store", tests,
+	    NULL, NULL);
+}
