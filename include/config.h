@@ -41,6 +41,10 @@ struct config *config_read(const char *path, struct config_errors *ret_errors);
 struct config *config_read_text(const char *name, const char *text,
     size_t size_bytes, struct config_errors *ret_errors);
 
+/* What was read before, again. */
+struct config *config_read_source(const struct config_source *,
+    struct config_errors *ret_errors);
+
 void config_errors_release(struct config_errors *);
 
 /* One line each: FILE:LINE: text. */

@@ -57,7 +57,8 @@ struct config_build {
 /* NULL if there is no memory (reported). */
 struct config_build *config_build_new(struct config_errors *);
 
-/* Reads one more file; in config_collect.c.  The text is not kept. */
+/* Reads one more file, whose text becomes a part of the source; in
+ * config_collect.c. */
 void config_build_file(struct config_build *, const char *name,
     const char *text, size_t size_bytes);
 

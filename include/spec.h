@@ -56,8 +56,11 @@ struct exit_set {
 	uint64_t signals;
 };
 
+struct config_source;           /* config_source.h */
+
 struct spec {                   /* [service NAME] */
 	unsigned reference_count;
+	struct config_source *source;   /* a reference; NULL: made by hand */
 	char name[NAME_LENGTH_MAX + 1];
 	char *file;             /* where its section stands */
 	unsigned line;
@@ -126,6 +129,7 @@ struct config {
 	char *runtime_dir, *state_dir;
 	char *control_group;                    /* or NULL */
 	char **files;                           /* that were read; NULL ends */
+	struct config_source *source;           /* and their text; a reference */
 };
 
 struct spec *spec_ref(struct spec *);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "config_build.h"
+#include "config_source.h"
 #include "config_value.h"
 
 static void
@@ -153,8 +154,9 @@ config_build_new(struct config_errors *errors)
 	config->listeners = calloc(LISTENERS_MAX, sizeof(*config->listeners));
 	config->services = calloc(SERVICES_MAX, sizeof(struct spec *));
 	config->files = calloc(CONFIG_FILES_MAX + 1, sizeof(char *));
+	config->source = config_source_new();
 	if (config->listeners == NULL || config->services == NULL ||
-	    config->files == NULL)
+	    config->files == NULL || config->source == NULL)
 		goto no_memory;
 	b->config = config;
 	b->errors = errors;
@@ -186,6 +188,8 @@ config_build_end(struct config_build *b)
 	if (b->out_of_memory)
 		config_errors_add(b->errors, config_build_place(b),
 		    "out of memory");
+	for (size_t i = 0; i < config->service_count; i++)
+		config->services[i]->source = config_source_ref(config->source);
 	if (has_errors(b)) {
 		config_free(config);
 		config = NULL;
@@ -206,6 +210,23 @@ config_read_text(const char *name, const char *text, size_t size_bytes,
 	if (b == NULL)
 		return NULL;
 	config_build_file(b, name, text, size_bytes);
+	return config_build_end(b);
+}
+
+struct config *
+config_read_source(const struct config_source *source,
+    struct config_errors *ret_errors)
+{
+	struct config_build *b;
+
+	ret_errors->count = 0;
+	ret_errors->dropped = 0;
+	b = config_build_new(ret_errors);
+	if (b == NULL)
+		return NULL;
+	for (size_t i = 0; i < source->file_count; i++)
+		config_build_file(b, source->files[i].name,
+		    source->files[i].text, source->files[i].size_bytes);
 	return config_build_end(b);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "config_reader.h"
+#include "config_source.h"
 #include "config_value.h"
 #include "config_words.h"
 
@@ -455,6 +456,8 @@ config_build_file(struct config_build *b, const char *name, const char *text,
 		return;
 	}
 	b->config->files[b->file_count++] = copy;
+	b->out_of_memory |= config_source_add(b->config->source, name, text,
+	    size_bytes) < 0;
 	b->file = copy;
 	b->section = NULL;
 	b->header_line = 0;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_source.h"
+
 static void
 clear_listener(struct listener_spec *listener)
 {
@@ -30,6 +32,7 @@ spec_unref(struct spec *spec)
 	assert(spec->reference_count > 0);
 	if (--spec->reference_count > 0)
 		return;
+	config_source_unref(spec->source);
 	free(spec->file);
 	free(spec->argv);
 	free(spec->working_directory);
@@ -67,6 +70,7 @@ config_free(struct config *config)
 	free(config->listeners);
 	free(config->services);
 	free(config->files);
+	config_source_unref(config->source);
 	free(config->runtime_dir);
 	free(config->state_dir);
 	free(config->control_group);

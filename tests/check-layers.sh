@@ -25,7 +25,7 @@ layers='
 1 policy     config config_address config_build config_check
 1 policy     config_check_rollout config_collect config_error config_file
 1 policy     config_form config_list config_listen config_reader config_section
-1 policy     config_steps config_table config_value config_words
+1 policy     config_source config_steps config_table config_value config_words
 2 engine     engine engine_act engine_deploy engine_event engine_hook
 2 engine     engine_judge engine_lane engine_order engine_parts engine_probe
 2 engine     engine_reload engine_repair engine_verb
