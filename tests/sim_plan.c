@@ -1,8 +1,8 @@
 /*
  * What is drawn: how services are configured, and what their builds are like.
  *
- * A draft is what stands in the configuration's file under a name; every read
- * makes specs of its own from it, as the real one does.
+ * A draft is what stands in the configuration's file under a name; sim_text.c
+ * writes the file.
  */
 #include "sim_world.h"
 
@@ -124,14 +124,23 @@ draw_steps(struct sim *sim, struct spec *spec)
 		spec->canary_workers = (struct amount){ .value = 1 };
 }
 
-/* Without lanes a canary has whole workers only, and all are in the last. */
+/* What no file may say.  Without lanes a canary has whole workers only, and all
+ * are in the last. */
 static void
 make_possible(struct spec *spec)
 {
+	if (spec->max_surge.value == 0 && spec->max_unavailable.value == 0)
+		spec->max_surge.value = 1;
+	if (spec->ready == READY_ALIVE && spec->ready_alive_ms == 0)
+		spec->ready_alive_ms = 1;
+	if (spec->ready_alive_ms >= spec->ready_timeout_ms)
+		spec->ready_alive_ms = spec->ready_timeout_ms - 1;
 	if (spec->lanes)
 		return;
 	spec->step_count = 2;
 	spec->steps[0].weight_permille = 500;
+	if (spec->steps[0].hold_ms == 0)
+		spec->steps[0].hold_ms = 500;
 	spec->steps[1] = (struct canary_step){ .weight_permille = 1000 };
 	spec->canary_workers.value = 0;
 	if (spec->strategy == STRATEGY_BLUE_GREEN)
@@ -165,8 +174,10 @@ draw_judges(struct sim *sim, struct spec *spec)
 	spec->before_rollout = sim_chance(sim, 20) ? list_of("/b") : NULL;
 	spec->after_rollout = sim_chance(sim, 20) ? list_of("/a") : NULL;
 	spec->version_command = sim_chance(sim, 20) ? list_of("/v") : NULL;
-	if (spec->probe != PROBE_NONE && sim_chance(sim, 30))
+	if (spec->probe != PROBE_NONE && sim_chance(sim, 30)) {
 		spec->ready = READY_PROBE;
+		spec->ready_alive_ms = 0;
+	}
 }
 
 static struct spec *
@@ -200,22 +211,6 @@ draw_spec(struct sim *sim, const char *name)
 	draw_judges(sim, spec);
 	draw_strategy(sim, spec);
 	return spec;
-}
-
-static struct spec *
-copy_spec(const struct spec *spec)
-{
-	struct spec *copy = allocate(1, sizeof(*copy));
-
-	*copy = *spec;
-	copy->reference_count = 1;
-	copy->argv = list_of(spec->argv[0]);
-	/* lists of their own, which spec_unref() frees */
-	copy->analysis = spec->analysis ? list_of("/check") : NULL;
-	copy->before_rollout = spec->before_rollout ? list_of("/b") : NULL;
-	copy->after_rollout = spec->after_rollout ? list_of("/a") : NULL;
-	copy->version_command = spec->version_command ? list_of("/v") : NULL;
-	return copy;
 }
 
 void
@@ -318,19 +313,6 @@ sim_simplify_spec(struct sim *sim, struct sim_draft *draft)
 		draft->spec->ready = READY_NOTIFY;
 	make_possible(draft->spec);
 	sim_trace(sim, "file: %s is rolled, without a probe", draft->name);
-}
-
-struct config *
-sim_make_config(struct sim *sim)
-{
-	struct config *config = allocate(1, sizeof(*config));
-
-	config->services = allocate(SIM_NAMES, sizeof(*config->services));
-	for (uint32_t i = 0; i < SIM_NAMES; i++)
-		if (sim->drafts[i].present)
-			config->services[config->service_count++] =
-			    copy_spec(sim->drafts[i].spec);
-	return config;
 }
 
 struct sim_draft *

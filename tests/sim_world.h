@@ -5,6 +5,7 @@
  *   simulate.c     the program: which seeds, what is printed
  *   sim_run.c      one run: the loop, its phases, its end
  *   sim_plan.c     what is drawn: services, builds
+ *   sim_text.c     the configuration's file
  *   sim_command.c  what operators do
  *   sim_accident.c what happens to them
  *   sim_world.c    the port (world.h): clock, pins, starts, ledger
@@ -23,6 +24,7 @@
 
 #include <stdio.h>
 
+#include "config.h"
 #include "engine.h"
 #include "invariants.h"
 
@@ -319,8 +321,10 @@ void sim_draw_build(struct sim *, struct sim_draft *, bool good);
 void sim_change_spec(struct sim *, struct sim_draft *);
 /* Rolled, and not probed. */
 void sim_simplify_spec(struct sim *, struct sim_draft *);
-struct config *sim_make_config(struct sim *);
 struct sim_draft *sim_draft(struct sim *, const char *name);
+
+/* sim_text.c */
+struct config *sim_make_config(struct sim *);
 
 /* sim_world.c */
 void sim_world_init(struct sim *);
