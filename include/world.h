@@ -79,6 +79,8 @@ struct past {
 	uint64_t fingerprint_good;
 };
 
+enum { HANDLE_BYTES_MAX = 128 };
+
 struct world {
 	void *ctx;
 
@@ -136,6 +138,27 @@ struct world {
 	int (*run)(void *ctx, const struct task_request *, char *ret_text);
 	/* Kills it; nothing comes.  One that has ended is fine. */
 	void (*cancel)(void *ctx, uint64_t id);
+
+	/*
+	 * What outlives a supd (state.h).  A handle is text of at most
+	 * HANDLE_BYTES_MAX bytes with its NUL by which a later supd's world
+	 * finds the same again: the name of an fd, say.  That of a worker is
+	 * asked for when its process or pid is another than before, that of a
+	 * release after each turn.
+	 */
+	void (*keep_worker)(void *ctx, const void *process, char *ret_handle);
+	void (*keep_release)(void *ctx, const struct release *,
+	    char *ret_handle);
+	/* The process, or NULL: it cannot be followed any more. */
+	void *(*restore_worker)(void *ctx, uint32_t service,
+	    const struct worker *, pid_t pid, const char *handle);
+	/* Its fds and shards; the rest is there, in memory of its own that
+	 * unpin() frees.  -1 and a sentence where one is missing: the fds are
+	 * -1 then, start() fails, and the release is unpinned in time. */
+	int (*restore_release)(void *ctx, struct release *, const char *handle,
+	    char *ret_text);
+	/* Does this task still run, and will its end be told? */
+	bool (*has_task)(void *ctx, uint64_t id);
 
 	/* Call engine_turn() at the latest then; NEVER_MS: no need to. */
 	void (*arm)(void *ctx, uint64_t deadline_ms);

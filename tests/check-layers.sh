@@ -30,6 +30,9 @@ layers='
 2 engine     engine_judge engine_lane engine_order engine_parts engine_probe
 2 engine     engine_reload engine_repair engine_verb
 2 engine     event notice service world.h
+2 engine     state state_check state_field state_log state_member state_parts
+2 engine     state_read state_resume state_service state_table state_text
+2 engine     state_write
 2 engine     command command_deploy command_event command_parts command_rollout
 2 engine     command_status
 3 mechanism  diag listener listener_address listener_group listener_label

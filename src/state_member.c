@@ -1,0 +1,211 @@
+/*
+ * Records of a service: its rollout and who watches it, deployments, releases,
+ * slots, workers.  A kind that is not known is a newer supd's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "service.h"
+#include "state_parts.h"
+
+static int
+read_struct(struct state_image *image, const struct state_record *record,
+    const struct state_table *table, void *object)
+{
+	char why[REASON_BYTES_MAX];
+
+	if (state_get(table, record->json, object, why) == 0)
+		return 0;
+	return state_refuse(image, record, "%s", why);
+}
+
+/*
+ * Releases
+ */
+
+/* The environment, in the form that pin.h has; an empty one is not NULL. */
+static int
+read_environment(struct state_image *image, const struct state_record *record,
+    struct release *release)
+{
+	const json_t *list = json_object_get(record->json, "environment");
+	size_t count = json_array_size(list), size_bytes;
+
+	release->environment = calloc(count + 1, sizeof(char *));
+	if (release->environment == NULL)
+		return state_refuse(image, record, "no memory");
+	for (size_t i = 0; i < count; i++) {
+		char *text = state_bytes(json_array_get(list, i), &size_bytes);
+
+		release->environment[i] = text;
+		if (text == NULL || strlen(text) != size_bytes ||
+		    strchr(text, '=') == NULL)
+			return state_refuse(image, record, "environment: must "
+			    "be a list of NAME=value");
+	}
+	return 0;
+}
+
+static int
+read_groups(struct state_image *image, const struct state_record *record,
+    struct credentials *credentials)
+{
+	const json_t *list = json_object_get(record->json, "groups");
+	size_t count = json_array_size(list);
+
+	credentials->groups = calloc(count + 1, sizeof(gid_t));
+	if (credentials->groups == NULL)
+		return state_refuse(image, record, "no memory");
+	for (size_t i = 0; i < count; i++) {
+		const json_t *group = json_array_get(list, i);
+		json_int_t number = json_integer_value(group);
+
+		if (!json_is_integer(group) || number < 0 ||
+		    number > UINT32_MAX)
+			return state_refuse(image, record,
+			    "groups: must be a list of numbers");
+		credentials->groups[i] = (gid_t)number;
+	}
+	credentials->group_count = count;
+	return 0;
+}
+
+/* Into its place, from where it is freed whatever comes. */
+static struct release *
+place_release(struct state_image *image, const struct state_record *record,
+    struct service *s)
+{
+	struct release **at;
+	uint32_t place;
+
+	if (state_read_number(image, record, "place", NEXT_PLACE, &place) < 0)
+		return NULL;
+	at = place == NEXT_PLACE ? &s->next_release :
+	    &s->releases[place].release;
+	if (*at != NULL) {
+		(void)state_refuse(image, record, "place %u has revision %u "
+		    "already", place, (*at)->revision);
+		return NULL;
+	}
+	*at = calloc(1, sizeof(**at));
+	if (*at == NULL) {
+		(void)state_refuse(image, record, "no memory");
+		return NULL;
+	}
+	(*at)->executable_fd = (*at)->directory_fd = -1;
+	if (place != NEXT_PLACE && read_struct(image, record,
+	    &state_kept_release, &s->releases[place]) < 0)
+		return NULL;
+	return *at;
+}
+
+static int
+read_release(struct state_image *image, const struct state_record *record,
+    struct service *s, uint32_t revision)
+{
+	struct image_handle handle = { 0 };
+	struct release *release = place_release(image, record, s);
+	struct spec *spec;
+
+	if (release == NULL ||
+	    read_struct(image, record, &state_release, release) < 0 ||
+	    read_environment(image, record, release) < 0 ||
+	    read_groups(image, record, &release->credentials) < 0)
+		return -1;
+	if (release->revision != revision || revision == 0)
+		return state_refuse(image, record, "revision: must be %u, and "
+		    "not 0", revision);
+	if (release->path == NULL || release->directory == NULL)
+		return state_refuse(image, record,
+		    "a release must have a path and a directory");
+	spec = state_read_spec(image, record, s->name);
+	if (spec == NULL)
+		return -1;
+	release->spec = spec_ref(spec);
+	handle.service = (uint32_t)state_find_service(image, s->id);
+	handle.release = release;
+	return state_read_handle(image, record, &handle);
+}
+
+/*
+ * The fleet
+ */
+
+static int
+read_slot(struct state_image *image, const struct state_record *record,
+    struct service *s, uint32_t number)
+{
+	if (number >= s->fleet.slot_capacity)
+		return state_refuse(image, record, "the service has %u slots",
+		    s->fleet.slot_capacity);
+	return read_struct(image, record, &state_slot,
+	    &s->fleet.slots[number]);
+}
+
+static int
+read_worker(struct state_image *image, const struct state_record *record,
+    struct service *s, uint32_t incarnation)
+{
+	struct image_handle handle = { 0 };
+	struct worker *w;
+
+	if (state_read_number(image, record, "place", UINT32_MAX,
+	    &handle.worker) < 0)
+		return -1;
+	if (handle.worker >= s->fleet.worker_capacity)
+		return state_refuse(image, record, "place %u: the service has "
+		    "records for %u workers", handle.worker,
+		    s->fleet.worker_capacity);
+	w = &s->fleet.workers[handle.worker];
+	if (w->id.incarnation != 0)
+		return state_refuse(image, record, "place %u has worker %u "
+		    "already", handle.worker, w->id.incarnation);
+	if (read_struct(image, record, &state_worker, w) < 0 ||
+	    read_struct(image, record, &state_mate,
+	    &s->mates[handle.worker]) < 0)
+		return -1;
+	if (w->id.incarnation != incarnation || incarnation == 0)
+		return state_refuse(image, record, "id.incarnation: must be "
+		    "%u, and not 0", incarnation);
+	handle.service = (uint32_t)state_find_service(image, s->id);
+	return state_read_handle(image, record, &handle);
+}
+
+int
+state_read_member(struct state_image *image, const struct state_record *record,
+    const char *kind, uint32_t service, uint32_t number)
+{
+	static const char *const kinds[] = { "rollout", "judge", "deployment",
+		"last", "next", "release", "slot", "worker" };
+	int found = state_find_service(image, service);
+	struct service *s = found < 0 ? NULL : image->engine.services[found];
+	unsigned which = 0;
+
+	while (which < sizeof(kinds) / sizeof(kinds[0]) &&
+	    strcmp(kind, kinds[which]) != 0)
+		which++;
+	if (which == sizeof(kinds) / sizeof(kinds[0]))
+		return 0;
+	if (s == NULL)
+		return state_refuse(image, record, "there is no \"service %u\"",
+		    service);
+	switch (which) {
+	case 0:
+		return read_struct(image, record, &state_rollout, &s->rollout);
+	case 1:
+		return read_struct(image, record, &state_judge, &s->judge);
+	case 2:
+		return read_struct(image, record, &state_deployment,
+		    &s->deployment);
+	case 3:
+		return read_struct(image, record, &state_deployment, &s->last);
+	case 4:
+		return read_struct(image, record, &state_deployment, &s->next);
+	case 5:
+		return read_release(image, record, s, number);
+	case 6:
+		return read_slot(image, record, s, number);
+	default:
+		return read_worker(image, record, s, number);
+	}
+}

@@ -1,0 +1,155 @@
+/*
+ * What does not outlive a supd: workers and builds that the world cannot find
+ * again, and tasks that ran.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "service.h"
+#include "state_fixture.h"
+
+#define WEB(more) "[service web]\ncommand = /bin/web\nready = notify\n" more
+#define LANES "listen = 127.0.0.1:80\n"
+
+static struct service *
+web(const struct stage *stage)
+{
+	struct service *s = engine_find(&stage->engine, "web");
+
+	assert_non_null(s);
+	return s;
+}
+
+static void
+test_a_worker_that_cannot_be_followed_has_ended(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_boot(&stage, WEB("workers = 2\n"));
+	stage_make_ready(&stage);
+	stage.lost_worker = 2;
+	stage_restart(&stage);
+	assert_non_null(strstr(stage.said, "cannot be followed any more since "
+	    "supd was started anew\nended (how is not known: it was not our "
+	    "child)"));
+	assert_int_equal(fleet_count(&web(&stage)->fleet).ready, 1);
+	stage_turn(&stage, 2000);
+	assert_int_equal(fleet_count(&web(&stage)->fleet).live, 2);
+	stage_release(&stage);
+}
+
+static void
+test_a_release_that_is_lost_is_said(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_boot(&stage, WEB("workers = 2\n"));
+	stage_make_ready(&stage);
+	stage.lost_revision = 1;
+	stage_restart(&stage);
+	assert_string_equal(stage.said, "revision 1 (/bin/web) can start no "
+	    "more workers: fd pin-1 is missing; those that run go on; a reload "
+	    "or an undo brings another\n");
+	assert_int_equal(fleet_count(&web(&stage)->fleet).ready, 2);
+	stage_release(&stage);
+}
+
+static void
+test_before_rollout_is_not_run_twice(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_boot(&stage, WEB(""));
+	stage_make_ready(&stage);
+	stage_reload(&stage, WEB("watchdog = 9s\nbefore_rollout = /bin/b\n"));
+	assert_int_equal(stage.last_kind, TASK_BEFORE);
+	stage.last_task = 0;
+	stage.keeps_tasks = false;
+	stage_restart(&stage);
+	stage_turn(&stage, 1);
+	assert_int_equal(stage.last_task, 0);
+	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_IDLE);
+	assert_int_equal(web(&stage)->rollout.stable, 1);
+	assert_string_equal(web(&stage)->last.reason, "before_rollout failed: "
+	    "supd was started anew meanwhile, and how it ended is not known; "
+	    "nothing was changed");
+	/* which is no verdict about the build */
+	assert_false(web(&stage)->releases[1].quarantined);
+	stage_release(&stage);
+}
+
+static void
+test_the_version_is_asked_again(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_boot(&stage, WEB(""));
+	stage_make_ready(&stage);
+	stage_reload(&stage, WEB("watchdog = 9s\nversion = exec /bin/v\n"));
+	assert_int_equal(stage.last_kind, TASK_VERSION);
+	stage.last_task = 0;
+	stage.keeps_tasks = false;
+	stage_restart(&stage);
+	assert_int_not_equal(stage.last_task, 0);
+	stage_end_task(&stage, 0);
+	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_CLIMB);
+	assert_string_equal(web(&stage)->deployment.version, "1.0");
+	stage_release(&stage);
+}
+
+/* It does not wait for what will not come. */
+static void
+test_probes_and_analyses_are_asked_again(void **state)
+{
+	struct stage stage;
+	struct judge *judge;
+
+	(void)state;
+	stage_boot(&stage, WEB(LANES "workers = 2\n"));
+	stage_make_ready(&stage);
+	stage_reload(&stage, WEB(LANES "workers = 2\nstrategy = canary\n"
+	    "probe = tcp\nanalysis = /bin/a\nwatchdog = 9s\n"));
+	stage_make_ready(&stage);
+	judge = &web(&stage)->judge;
+	assert_int_not_equal(judge->probes[LANE_CANDIDATE].task, 0);
+	judge->analysis = 77;
+	judge->analysis_began_ms = stage.now_ms;
+	judge->probes[LANE_CANDIDATE].failing_count = 2;
+	stage_turn(&stage, 0);
+	stage.last_task = 0;
+	stage.keeps_tasks = false;
+	stage_restart(&stage);
+	judge = &web(&stage)->judge;
+	assert_int_equal(judge->analysis, 0);
+	assert_int_equal(judge->analysis_began_ms, 0);
+	assert_int_equal(judge->probes[LANE_CANDIDATE].task, 0);
+	assert_int_equal(judge->probes[LANE_CANDIDATE].failing_count, 2);
+	stage_turn(&stage, 0);
+	assert_int_not_equal(judge->probes[LANE_CANDIDATE].task, 0);
+	stage_release(&stage);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_a_worker_that_cannot_be_followed_has_ended),
+		cmocka_unit_test(test_a_release_that_is_lost_is_said),
+		cmocka_unit_test(test_before_rollout_is_not_run_twice),
+		cmocka_unit_test(test_the_version_is_asked_again),
+		cmocka_unit_test(test_probes_and_analyses_are_asked_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
