@@ -5,13 +5,13 @@
 #   mutants-engine.sh [DIRECTORY [PART OF A NAME]]    default: $top_srcdir or .
 . "${0%/*}/mutants-lib.sh"
 
-libraries=-linih
+libraries="-linih -ljansson"
 
 # Most are noticed soon, and what never happens in so many rollouts, too; what
 # needs a rollback that has left something comes up in more.
 play() {
-	timeout 60 "$bench/program" -n 5000 >"$bench/log" 2>&1 &&
-	    timeout 60 "$bench/program" -n 30000 >"$bench/log" 2>&1
+	timeout 60 "$bench/program" --again 0 -n 5000 >"$bench/log" 2>&1 &&
+	    timeout 60 "$bench/program" --again 0 -n 30000 >"$bench/log" 2>&1
 }
 
 caught_by() {   # EXIT STATUS
@@ -213,5 +213,5 @@ begin "$@"
 compile_all tests tests/simulate.c tests/sim_*.c tests/invariants*.c
 compile_all good src/engine*.c src/service.c src/rollout*.c src/fleet.c \
     src/worker.c src/backoff.c src/strategy.c src/notice.c src/release.c \
-    src/label.c src/spec*.c src/config*.c src/fd.c src/log.c
+    src/label.c src/spec*.c src/config*.c src/state*.c src/fd.c src/log.c
 try_all

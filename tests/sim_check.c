@@ -311,7 +311,8 @@ sim_is_sound(struct sim *sim, struct service *s, uint32_t revision)
 	const struct sim_build *build = sim_build_of(sim, release);
 
 	/* one that was changed on the disk is only started when in charge */
-	return build->kind == BUILD_GOOD && (revision == s->rollout.stable ||
+	return build->kind == BUILD_GOOD && !sim_pin(sim, release)->lost &&
+	    (revision == s->rollout.stable ||
 	    build->rewritten == (release->identity.device != 0));
 }
 

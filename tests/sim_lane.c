@@ -62,6 +62,20 @@ sim_shard(struct sim *sim, uint32_t name)
 	return (struct shard *)(void *)sim->bases[name];
 }
 
+int
+sim_lane_number(const struct sim *sim, const struct release *release)
+{
+	return release->shard_count == 0 ? -1 :
+	    (int)(lane_of(release) - sim->lanes);
+}
+
+void
+sim_lane_restore(struct sim *sim, struct release *release, int number)
+{
+	if (number >= 0)
+		hold(release, &sim->lanes[number]);
+}
+
 void
 sim_lane_bind(struct sim *sim, struct release *release, uint32_t name)
 {

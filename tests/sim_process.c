@@ -183,6 +183,8 @@ sim_process_new(struct sim *sim, const struct start *start)
 	process = calloc(1, sizeof(*process));
 	if (process == NULL)
 		abort();
+	process->number = ++sim->process_last;
+	process->pin = sim_pin(sim, start->release)->number;
 	process->next = sim->processes;
 	sim->processes = process;
 	process->index = sim->living_count;
@@ -289,6 +291,15 @@ cover_event(struct sim *sim, const struct sim_item *item)
 		sim_cover(sim, SIM_RELOADING_FIRST);
 }
 
+void
+sim_process_gone(struct sim *sim, struct sim_process *process)
+{
+	sim->living[process->index] = sim->living[--sim->living_count];
+	sim->living[process->index]->index = process->index;
+	process->index = UINT32_MAX;
+	process->state = WORKER_GONE;
+}
+
 /* The engine's view of it, from what is about to arrive. */
 static void
 follow(struct sim *sim, struct sim_process *process,
@@ -299,10 +310,7 @@ follow(struct sim *sim, struct sim_process *process,
 	    process->state == WORKER_RELOADING;
 
 	if (item->event == EVENT_EXITED) {
-		sim->living[process->index] =
-		    sim->living[--sim->living_count];
-		sim->living[process->index]->index = process->index;
-		process->index = UINT32_MAX;
+		sim_process_gone(sim, process);
 	} else if (item->event == EVENT_READY && live) {
 		process->state = WORKER_READY;
 	} else if (item->event == EVENT_RELOADING &&
@@ -330,7 +338,7 @@ arrive(struct sim *sim, const struct sim_item *item)
 		.text = text,
 	};
 
-	if (process->boot != sim->boot_count)
+	if (process->boot != sim->boot_count || process->lost)
 		return;                 /* its sockets are gone, too */
 	if (item->event == EVENT_STATUS)
 		(void)snprintf(text, sizeof(text), "status %u",

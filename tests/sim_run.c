@@ -18,6 +18,7 @@ sim_boot(struct sim *sim)
 	engine_init(&sim->engine, &sim->world);
 	engine_boot(&sim->engine, sim_make_config(sim));
 	sim->armed_ms = sim->now_ms;
+	sim_forget_state(sim);
 }
 
 static void
@@ -28,6 +29,7 @@ turn(struct sim *sim)
 		return;
 	engine_turn(&sim->engine);
 	sim_check_after_turn(sim);
+	sim_keep(sim);
 }
 
 /* Lets go of everything; no pin may be left. */
@@ -253,18 +255,20 @@ play(struct sim *sim)
 }
 
 bool
-sim_run(struct sim *sim, uint64_t seed, bool verbose,
-    struct sim_totals *totals)
+sim_run(struct sim *sim, uint64_t seed, enum sim_restarts restarts,
+    bool verbose, struct sim_totals *totals)
 {
 	struct sim_process *process;
 
 	memset(sim, 0, sizeof(*sim));
 	sim->seed = sim->state = seed;
 	sim->migrates = seed % 2 == 0;
+	sim->restarts = restarts;
 	sim->verbose = verbose;
 	sim->totals = totals;
 	sim->now_ms = SIM_BEGIN_MS;
 	sim->hash = RELEASE_HASH_START;
+	sim->pid_last = 1000;
 	sim_world_init(sim);
 	sim_draw_drafts(sim);
 	play(sim);
@@ -275,6 +279,7 @@ sim_run(struct sim *sim, uint64_t seed, bool verbose,
 		}
 		sim_free_drafts(sim);
 	}
+	sim_forget_state(sim);
 	free(sim->heap);
 	free(sim->shadow.slots);
 	free(sim->shadow.workers);

@@ -64,13 +64,13 @@ sim_build_of(const struct sim *sim, const struct release *release)
 	return &sim->builds[release->identity.inode];
 }
 
-static bool
-is_pinned(const struct sim *sim, const struct release *release)
+struct sim_pin *
+sim_pin(struct sim *sim, const struct release *release)
 {
 	for (uint32_t i = 0; i < sim->pinned_count; i++)
-		if (sim->pinned[i] == release)
-			return true;
-	return false;
+		if (sim->pinned[i].release == release)
+			return &sim->pinned[i];
+	return NULL;
 }
 
 static struct release *
@@ -85,11 +85,13 @@ make_release(struct sim *sim, struct spec *spec, uint32_t build)
 	}
 	release->spec = spec_ref(spec);
 	release->path = strdup(spec->argv[0]);
+	release->directory = strdup(spec->working_directory);
 	release->executable_fd = release->directory_fd = -1;
 	release->identity.inode = build;
 	release->identity.device = sim->builds[build].rewritten;
 	release->fingerprint = sim_fingerprint(sim, spec, build);
-	sim->pinned[sim->pinned_count++] = release;
+	sim->pinned[sim->pinned_count++] = (struct sim_pin){
+		.release = release, .number = ++sim->pin_last };
 	sim->acted = true;
 	return release;
 }
@@ -115,7 +117,7 @@ world_clone(void *ctx, const struct release *release, char *ret_text)
 	struct sim *sim = ctx;
 	struct release *clone;
 
-	if (!is_pinned(sim, release))
+	if (sim_pin(sim, release) == NULL)
 		sim_fail(sim, "pins: a release that is not pinned is cloned");
 	if (sim->pin_fails) {
 		sim_cover(sim, SIM_PIN_FAILED);
@@ -138,7 +140,7 @@ world_bind(void *ctx, struct release *release, char *ret_text)
 	struct sim *sim = ctx;
 	struct sim_draft *draft = sim_draft(sim, release->spec->name);
 
-	if (!is_pinned(sim, release))
+	if (sim_pin(sim, release) == NULL)
 		sim_fail(sim, "pins: a release that is not pinned is bound");
 	if (sim->bind_fails) {
 		sim_cover(sim, SIM_BIND_FAILED);
@@ -207,20 +209,21 @@ static void
 world_unpin(void *ctx, struct release *release)
 {
 	struct sim *sim = ctx;
-	uint32_t i = 0;
+	struct sim_pin *pin = sim_pin(sim, release);
 
-	while (i < sim->pinned_count && sim->pinned[i] != release)
-		i++;
-	if (i == sim->pinned_count) {
+	if (pin == NULL) {
 		sim_fail(sim, "pins: a release is unpinned twice");
 		return;
 	}
-	sim->pinned[i] = sim->pinned[--sim->pinned_count];
+	*pin = sim->pinned[--sim->pinned_count];
 	if (!sim->releasing)
 		judge_unused(sim, release, "unpinned");
 	sim_lane_leave(sim, release, NULL);
 	spec_unref(release->spec);
 	free(release->path);
+	free(release->directory);
+	free(release->environment);
+	free(release->credentials.groups);
 	free(release);
 }
 
@@ -230,7 +233,7 @@ world_adjust(void *ctx, struct release *release, const struct spec *spec)
 	struct sim *sim = ctx;
 
 	sim_cover(sim, SIM_ADJUSTED);
-	if (!is_pinned(sim, release) || release->spec != spec)
+	if (sim_pin(sim, release) == NULL || release->spec != spec)
 		sim_fail(sim, "pins: adjusted what is not pinned, or another");
 }
 
@@ -245,7 +248,8 @@ refuse(struct sim *sim, const struct start *start, char *ret_text)
 		result = START_REFUSED;
 	else if (sim->now_ms < sim->busy_until_ms)
 		result = START_BUSY;
-	else if (build->kind == BUILD_NO_EXEC)
+	else if (build->kind == BUILD_NO_EXEC ||
+	    sim_pin(sim, start->release)->lost)
 		result = START_FAILED;
 	else if (start->strict && build->rewritten !=
 	    (start->release->identity.device != 0)) {
@@ -272,7 +276,7 @@ world_start(void *ctx, const struct start *start, void **ret_process,
 	enum start_result result;
 
 	sim->acted = true;
-	if (!is_pinned(sim, start->release)) {
+	if (sim_pin(sim, start->release) == NULL) {
 		sim_fail(sim, "pins: a release that is not pinned is started");
 		return START_FAILED;
 	}
@@ -393,4 +397,5 @@ sim_world_init(struct sim *sim)
 		.publish = world_publish,
 	};
 	sim_lane_init(sim);
+	sim_restart_init(sim);
 }

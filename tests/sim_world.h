@@ -14,6 +14,7 @@
  *   sim_witness.c  what tasks have told of a rollout, and what comes of it
  *   sim_model.c    what the engine said and did, judged one by one
  *   sim_check.c    what must be true after every turn
+ *   sim_restart.c  the engine is thrown away and made anew from its state
  *   sim_trace.c    random numbers, the queue of what comes, trace, coverage
  *
  * All of a run is in one struct sim, and nothing of it depends on an address
@@ -27,6 +28,7 @@
 #include "config.h"
 #include "engine.h"
 #include "invariants.h"
+#include "state.h"
 
 enum {
 	SIM_NAMES = 4,                  /* services that may be configured */
@@ -79,7 +81,10 @@ enum {
 	X(ORDER_REFUSED) X(IN_CHARGE) X(UNDO_TO) X(RELOAD_STRATEGY) \
 	X(PROBE_READY) X(PROBES_DOUBTED) X(BACK_IN_CHARGE) \
 	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
-	X(LEFT_RUNNING)
+	X(LEFT_RUNNING) \
+	X(RESTARTED) X(STATE_APPENDED) X(STATE_ANEW) X(LOST_PROBE) \
+	X(LOST_ANALYSIS) X(LOST_VERSION) X(LOST_BEFORE) X(LOST_AFTER) \
+	X(LOST_WORKER) X(LOST_RELEASE)
 
 #define X(UPPER) SIM_##UPPER,
 enum sim_cover { SIM_COVERS(X) SIM_COVER_COUNT };
@@ -118,8 +123,17 @@ struct sim_build {
 	bool rewritten;         /* in place, since it was pinned */
 };
 
+/* A release that is pinned, as the world knows it. */
+struct sim_pin {
+	struct release *release;        /* NULL: nobody has come back to it */
+	uint32_t number;                /* never used again */
+	bool lost;                      /* its executable, in a restart */
+};
+
 struct sim_process {
 	struct sim_process *next;       /* of all of the run */
+	uint32_t number;                /* never used again */
+	uint32_t pin;                   /* number of its release's */
 	uint32_t index;                 /* in sim.living */
 	uint32_t boot;                  /* of which boot it is */
 	uint32_t service;
@@ -132,6 +146,7 @@ struct sim_process {
 	enum worker_state state;        /* as the engine has to see it */
 	uint64_t watchdog_ms;
 	bool dead;                      /* its exit is under way */
+	bool lost;                      /* nobody follows it any more */
 	bool silent;
 	uint32_t ready_timeout_ms, drain_timeout_ms;    /* when it started */
 	int error_number;
@@ -239,7 +254,15 @@ struct sim_draft {
 struct sim_totals {
 	uint64_t covers[SIM_COVER_COUNT];
 	uint64_t run_count, rollout_count, turn_count, start_count;
+	uint64_t restart_count;
 	uint64_t verdicts[VERDICT_COUNT];
+};
+
+/* Is the engine made anew in the middle? */
+enum sim_restarts {
+	SIM_GOES_ON,            /* no */
+	SIM_KEEPS_ALL,          /* and nothing is lost: nobody may notice */
+	SIM_LOSES,              /* and tasks are lost, now and then more */
 };
 
 struct sim {
@@ -267,13 +290,20 @@ struct sim {
 	uint32_t living_count;
 	pid_t pid_last;
 	uint32_t boot_count;
-	struct release *pinned[SIM_PINNED_MAX];
+	struct sim_pin pinned[SIM_PINNED_MAX];
 	uint32_t pinned_count;
+	uint32_t pin_last, process_last;
 
 	struct sim_lane lanes[SIM_LANES_MAX];
 	struct sim_lane *bases[SIM_NAMES];      /* what the rest goes to */
 	bool divided[SIM_NAMES];        /* the last steering had two lanes */
 	struct sim_task tasks[SIM_TASKS_MAX];
+
+	enum sim_restarts restarts;
+	struct state *writer;
+	char *log;                      /* what it has written */
+	size_t log_bytes;
+	uint32_t kept_count;            /* turns of this writer */
 
 	struct sim_item *heap;
 	uint32_t item_count, item_capacity;
@@ -334,8 +364,20 @@ uint64_t sim_fingerprint(const struct sim *, const struct spec *,
 const struct sim_build *sim_build_of(const struct sim *,
     const struct release *);
 
+/* NULL: it is not pinned. */
+struct sim_pin *sim_pin(struct sim *, const struct release *);
+
+/* sim_restart.c */
+void sim_restart_init(struct sim *);
+/* A turn is over: notes the state, and may go on from it. */
+void sim_keep(struct sim *);
+void sim_forget_state(struct sim *);
+
 /* sim_lane.c */
 void sim_lane_init(struct sim *);
+/* A number for the lane it is in, and back; -1: none. */
+int sim_lane_number(const struct sim *, const struct release *);
+void sim_lane_restore(struct sim *, struct release *, int number);
 /* The base of this name, or NULL. */
 struct shard *sim_shard(struct sim *, uint32_t name);
 void sim_lane_bind(struct sim *, struct release *, uint32_t name);
@@ -356,6 +398,8 @@ void sim_process_signal(struct sim *, struct sim_process *, int signal_number);
 /* Ends it so much later. */
 void sim_process_end(struct sim *, struct sim_process *, uint64_t after_ms,
     bool by_signal, int number);
+/* It is no worker any more. */
+void sim_process_gone(struct sim *, struct sim_process *);
 void sim_process_item(struct sim *, const struct sim_item *);
 bool sim_is_handle(const struct sim *, const void *process);
 
@@ -416,7 +460,8 @@ uint64_t sim_settle_bound_ms(const struct sim *);
 
 /* sim_run.c */
 /* Plays one run; false if something is broken, which is in sim->broken. */
-bool sim_run(struct sim *, uint64_t seed, bool verbose, struct sim_totals *);
+bool sim_run(struct sim *, uint64_t seed, enum sim_restarts, bool verbose,
+    struct sim_totals *);
 void sim_boot(struct sim *);
 
 #endif

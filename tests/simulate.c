@@ -3,13 +3,17 @@
  *
  * Each run plays from a seed: services and builds are drawn, operators give
  * orders, processes, disk and machine do what they like, and every turn is
- * checked (sim_model.c, sim_check.c).  Some seeds are played twice, and must
- * leave the same trace.  At the end everything that can happen must have
- * happened: what is never reached is not tested.  Prints TAP.
+ * checked (sim_model.c, sim_check.c).  Some seeds are played again: with the
+ * engine made anew from its state after every turn, or after every few, which
+ * must leave the same trace; and with restarts in which something is lost.  At
+ * the end everything that can happen must have happened: what is never reached
+ * is not tested.  Prints TAP.
  *
- *   simulate [-n ROLLOUTS] [--seeds FROM-TO] [-v] [SEED]
+ *   simulate [-n ROLLOUTS] [--seeds FROM-TO] [--again EVERY] [-v] [SEED]
  *
- * With SEED that one run only; -v prints its trace.
+ * EVERY is in seeds; 0: none is played again.  With SEED that one run only, and
+ * again; -v prints its trace, with `--keep` or
+ * `--lose` that of one with restarts.
  */
 #include "sim_world.h"
 
@@ -20,13 +24,16 @@
 #include <time.h>
 
 enum {
-	PLAYED_TWICE_EVERY = 50,
+	KEPT_EVERY = 300,               /* seeds: played again, with restarts */
+	LOST_EVERY = 100,               /* in which nothing or something is lost */
 	COVERED_FROM = 5000,            /* rollouts; fewer do not reach all, */
 };
 
 struct options {
 	uint64_t from, to;
 	uint64_t rollout_count;         /* stop at so many; 0: at `to` */
+	uint64_t kept_every, lost_every;        /* seeds */
+	enum sim_restarts restarts;     /* of what is printed */
 	bool verbose;
 	bool single;
 };
@@ -52,39 +59,60 @@ on_abort(int signal_number)
 	print_broken();
 }
 
+/* Once more, with restarts. */
 static bool
-play(const struct options *options, uint64_t seed, struct sim_totals *totals)
+play_again(uint64_t seed, enum sim_restarts restarts,
+    struct sim_totals *totals)
 {
-	static struct sim_totals unused;
-	uint64_t hash;
+	static struct sim_totals again;
+	uint64_t hash = sim.hash;
+	bool good;
 
-	if (!sim_run(&sim, seed, options->verbose, totals)) {
+	memset(&again, 0, sizeof(again));
+	good = sim_run(&sim, seed, restarts, false, &again);
+	for (unsigned i = SIM_RESTARTED; i < SIM_COVER_COUNT; i++)
+		totals->covers[i] += again.covers[i];
+	totals->restart_count += again.covers[SIM_RESTARTED];
+	if (!good)
 		print_broken();
-		return false;
-	}
-	if (seed % PLAYED_TWICE_EVERY != 0 || options->verbose)
-		return true;
-	hash = sim.hash;
-	if (sim_run(&sim, seed, false, &unused) && sim.hash == hash)
-		return true;
-	printf("# seed %" PRIu64 " does not play the same twice\n", seed);
+	if (!good || restarts == SIM_LOSES || sim.hash == hash)
+		return good;
+	printf("# seed %" PRIu64 " does not play the same with restarts\n",
+	    seed);
 	return false;
 }
 
 static bool
-print_coverage(const struct sim_totals *totals, bool all)
+play(const struct options *options, uint64_t seed, struct sim_totals *totals)
 {
-	uint32_t missing = 0;
+	if (!sim_run(&sim, seed, options->restarts, options->verbose,
+	    totals)) {
+		print_broken();
+		return false;
+	}
+	if (options->verbose || options->kept_every == 0)
+		return true;
+	return (seed % options->kept_every != 0 ||
+	    play_again(seed, SIM_KEEPS_ALL, totals)) &&
+	    (seed % options->lost_every != 0 ||
+	    play_again(seed, SIM_LOSES, totals));
+}
 
-	for (unsigned i = 0; i < SIM_COVER_COUNT; i++) {
+static bool
+print_coverage(const struct sim_totals *totals, bool all, bool restarts)
+{
+	uint32_t missing = 0, count = restarts ? SIM_COVER_COUNT :
+	    SIM_RESTARTED;
+
+	for (unsigned i = 0; i < count; i++) {
 		printf("# %-24s %10" PRIu64 "%s\n", sim_cover_name(i),
 		    totals->covers[i], totals->covers[i] == 0 ? " !" : "");
 		missing += totals->covers[i] == 0;
 	}
 	if (!all)
 		return true;
-	printf("%sok 2 - of %d things that can happen %" PRIu32 " never did\n",
-	    missing != 0 ? "not " : "", SIM_COVER_COUNT, missing);
+	printf("%sok 2 - of %u things that can happen %" PRIu32 " never did\n",
+	    missing != 0 ? "not " : "", count, missing);
 	return missing == 0;
 }
 
@@ -114,11 +142,13 @@ run(const struct options *options)
 	    totals.verdicts[VERDICT_ROLLED_BACK],
 	    totals.verdicts[VERDICT_SUPERSEDED],
 	    totals.verdicts[VERDICT_ABORTED], hash);
-	printf("# %" PRIu64 " turns, %" PRIu64 " workers, %ld s\n",
-	    totals.turn_count, totals.start_count, (long)cpu.tv_sec);
+	printf("# %" PRIu64 " turns, %" PRIu64 " workers, %" PRIu64
+	    " restarts, %ld s\n", totals.turn_count, totals.start_count,
+	    totals.restart_count, (long)cpu.tv_sec);
 	all = totals.rollout_count >= COVERED_FROM;
 	if (!options->single)
-		good &= print_coverage(&totals, all && good);
+		good &= print_coverage(&totals, all && good,
+		    options->kept_every != 0);
 	printf("1..%d\n", all ? 2 : 1);
 	return good;
 }
@@ -127,7 +157,8 @@ static int
 usage(void)
 {
 	(void)fprintf(stderr,
-	    "usage: simulate [-n ROLLOUTS] [--seeds FROM-TO] [-v] [SEED]\n");
+	    "usage: simulate [-n ROLLOUTS] [--seeds FROM-TO] [--again EVERY] "
+	    "[--keep|--lose] [-v] [SEED]\n");
 	return 2;
 }
 
@@ -152,6 +183,15 @@ parse(int argc, char **argv, struct options *ret)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-v") == 0) {
 			ret->verbose = true;
+		} else if (strcmp(argv[i], "--keep") == 0) {
+			ret->restarts = SIM_KEEPS_ALL;
+		} else if (strcmp(argv[i], "--lose") == 0) {
+			ret->restarts = SIM_LOSES;
+		} else if (strcmp(argv[i], "--again") == 0 && i + 1 < argc) {
+			ret->kept_every = strtoull(argv[++i], &end, 10);
+			ret->lost_every = ret->kept_every;
+			if (*end != '\0')
+				return false;
 		} else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc) {
 			ret->rollout_count = strtoull(argv[++i], &end, 10);
 			if (*end != '\0' || ret->rollout_count == 0)
@@ -162,6 +202,7 @@ parse(int argc, char **argv, struct options *ret)
 		} else {
 			ret->from = ret->to = strtoull(argv[i], &end, 10);
 			ret->single = true;
+			ret->kept_every = ret->lost_every = 1;
 			if (*end != '\0')
 				return false;
 		}
@@ -174,6 +215,7 @@ main(int argc, char **argv)
 {
 	struct options options = {
 		.from = 1, .to = UINT64_MAX - 1, .rollout_count = 100000,
+		.kept_every = KEPT_EVERY, .lost_every = LOST_EVERY,
 	};
 
 	if (!parse(argc, argv, &options))
