@@ -124,6 +124,8 @@ mutant "a configuration is dropped too early" state_write \
 mutant "what is anew has no header" state_write \
     'state_log_begin(&state->log, state->anew ? state->supd_version : NULL);' \
     'state_log_begin(&state->log, NULL);'
+mutant "what could not be written is not said" state_write \
+    'if (!state->log.failed)' 'if (true)'
 mutant "the text only grows" state_write \
     'GROWTH * state->anew_bytes + GROWTH_BYTES_MIN) {' 'SIZE_MAX / 2) {'
 
@@ -151,7 +153,8 @@ mutant "nothing is impossible" state_read \
     'read_members(image) == 0)'
 }
 
-units="test_state_table test_state test_state_damage test_state_lost"
+units="test_state_table test_state test_state_damage test_state_lost
+test_state_memory"
 begin "$@"
 mkdir "$work/unit"
 compile_all tests tests/simulate.c tests/sim_*.c tests/invariants*.c
