@@ -61,12 +61,15 @@ void state_free(struct state *);
 struct state_text {
 	const char *bytes;              /* until the next call */
 	size_t size_bytes;              /* 0: nothing has changed */
-	bool anew;                      /* replaces what there is */
+	bool anew;                      /* replaces what there is, see below */
 };
 
 /*
- * To be called when a turn is over.  0, or -ENOMEM: nothing is to be written,
- * and the next one that succeeds is anew.
+ * To be called when a turn is over; asks the engine's world for handles.  0, or
+ * -ENOMEM: nothing is to be written, and the next one that succeeds is anew.
+ *
+ * What is anew goes to a place of its own, which becomes the state when all of
+ * it is there: half of it is no state.  What is appended may be cut anywhere.
  */
 int state_commit(struct state *, const struct engine *,
     struct state_text *ret_text);
@@ -78,7 +81,8 @@ void state_lost(struct state *);
 struct state_image;
 
 /*
- * What was there at the last whole turn.  All that an engine relies on has been
+ * What was there at the last whole turn; it can be thrown away again, which makes
+ * this the dry run before an upgrade.  All that an engine relies on has been
  * checked, so that nothing that is read can bring it down.  NULL, and a sentence
  * in ret_text (REASON_BYTES_MAX) that says what is wrong and where.
  */

@@ -171,41 +171,66 @@ read_worker(struct state_image *image, const struct state_record *record,
 	return state_read_handle(image, record, &handle);
 }
 
+/*
+ * Any of them
+ */
+
+/* Those that are one struct each. */
+static const struct {
+	const char *kind;
+	const struct state_table *table;
+	size_t offset;
+} structs[] = {
+	{ "rollout", &state_rollout, offsetof(struct service, rollout) },
+	{ "judge", &state_judge, offsetof(struct service, judge) },
+	{ "deployment", &state_deployment,
+	    offsetof(struct service, deployment) },
+	{ "last", &state_deployment, offsetof(struct service, last) },
+	{ "next", &state_deployment, offsetof(struct service, next) },
+};
+
+/* Those of which a service has several. */
+static const struct {
+	const char *kind;
+	int (*read)(struct state_image *, const struct state_record *,
+	    struct service *, uint32_t number);
+} lists[] = {
+	{ "release", read_release },
+	{ "slot", read_slot },
+	{ "worker", read_worker },
+};
+
+static struct service *
+owner_of(struct state_image *image, const struct state_record *record,
+    uint32_t id)
+{
+	int found = state_find_service(image, id);
+
+	if (found >= 0)
+		return image->engine.services[found];
+	(void)state_refuse(image, record, "there is no \"service %u\"", id);
+	return NULL;
+}
+
 int
 state_read_member(struct state_image *image, const struct state_record *record,
     const char *kind, uint32_t service, uint32_t number)
 {
-	static const char *const kinds[] = { "rollout", "judge", "deployment",
-		"last", "next", "release", "slot", "worker" };
-	int found = state_find_service(image, service);
-	struct service *s = found < 0 ? NULL : image->engine.services[found];
-	unsigned which = 0;
+	struct service *s;
 
-	while (which < sizeof(kinds) / sizeof(kinds[0]) &&
-	    strcmp(kind, kinds[which]) != 0)
-		which++;
-	if (which == sizeof(kinds) / sizeof(kinds[0]))
-		return 0;
-	if (s == NULL)
-		return state_refuse(image, record, "there is no \"service %u\"",
-		    service);
-	switch (which) {
-	case 0:
-		return read_struct(image, record, &state_rollout, &s->rollout);
-	case 1:
-		return read_struct(image, record, &state_judge, &s->judge);
-	case 2:
-		return read_struct(image, record, &state_deployment,
-		    &s->deployment);
-	case 3:
-		return read_struct(image, record, &state_deployment, &s->last);
-	case 4:
-		return read_struct(image, record, &state_deployment, &s->next);
-	case 5:
-		return read_release(image, record, s, number);
-	case 6:
-		return read_slot(image, record, s, number);
-	default:
-		return read_worker(image, record, s, number);
+	for (size_t i = 0; i < sizeof(structs) / sizeof(structs[0]); i++) {
+		if (strcmp(kind, structs[i].kind) != 0)
+			continue;
+		s = owner_of(image, record, service);
+		return s == NULL ? -1 : read_struct(image, record,
+		    structs[i].table, (char *)s + structs[i].offset);
 	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (strcmp(kind, lists[i].kind) != 0)
+			continue;
+		s = owner_of(image, record, service);
+		return s == NULL ? -1 :
+		    lists[i].read(image, record, s, number);
+	}
+	return 0;
 }

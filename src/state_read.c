@@ -116,7 +116,9 @@ parse_source(struct state_image *image, const struct state_record *record,
 	struct config_errors errors;
 
 	*ret = config_read_source(source, &errors);
-	if (*ret == NULL)
+	if (*ret == NULL && errors.count == 0)
+		(void)state_refuse(image, record, "no memory");
+	else if (*ret == NULL)
 		(void)state_refuse(image, record, "this supd does not "
 		    "understand the configuration: %s:%u: %s",
 		    errors.list[0].file, errors.list[0].line,

@@ -138,9 +138,13 @@ static void
 test_sample_1(void **state)
 {
 	struct stage stage;
-	char *sample = read_test_file("state-1.jsonl");
+	char *sample = read_test_file("state-1.jsonl"), why[REASON_BYTES_MAX];
+	struct state_image *image = state_read(sample, strlen(sample), why);
 
 	(void)state;
+	assert_non_null(image);
+	assert_string_equal(state_image_supd(image), "0.9");
+	state_image_free(image);
 	stage_boot(&stage, EMPTY);
 	assert_null(stage_read(&stage, sample, strlen(sample)));
 	assert_string_equal(stage.said, "");
