@@ -62,6 +62,9 @@ void engine_change_state(struct engine *, struct service *, struct worker *,
 
 /* Has the kernel do what an ACTION_STEER says; a refusal is reported back. */
 void engine_steer(struct engine *, struct service *, const struct action *);
+/* supd was started anew: the kernel may know of a turn that nobody else does.  It
+ * is told again what this engine believes. */
+void engine_steer_again(struct engine *, struct service *);
 /* After a rollout all goes to the base, if that is not so yet; returns when to
  * try again. */
 uint64_t engine_settle_turn(struct engine *, struct service *);

@@ -24,6 +24,10 @@
  * handle, see world.h.  It may have lost some of it: a worker that cannot be
  * found is one that has ended; a release that cannot starts no worker any more.
  *
+ * A supd that crashes may have been in a turn, and the world is ahead of the
+ * state then: processes that nobody knows are the world's to end; the kernel is
+ * told again how connections are split; what was wanted is wanted again.
+ *
  * Tasks are lost, unless the world still has them.  A probe, an analysis and the
  * version command are asked again.  before_rollout is not run twice: a hook that
  * has run half may have changed what only its author knows of, so the rollout

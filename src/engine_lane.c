@@ -61,6 +61,30 @@ engine_steer(struct engine *engine, struct service *s, const struct action *a)
 	    now_ms + STEER_RETRY_MS);
 }
 
+/* What is not settled yet is not as it is believed, and will be steered anyway.
+ * If the kernel refuses, the candidate is believed to have nothing, as if it had
+ * refused before. */
+void
+engine_steer_again(struct engine *engine, struct service *s)
+{
+	const struct rollout *r = &s->rollout;
+	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
+	bool rolls_out = r->course.split && r->phase != ROLLOUT_IDLE &&
+	    r->phase != ROLLOUT_PREPARE;
+	char why[REASON_BYTES_MAX];
+
+	if (s->unsettled || r->base == 0 ||
+	    (!rolls_out && r->base == r->stable))
+		return;
+	if (steer(engine, s, r->base, rolls_out ? r->candidate : 0,
+	    rolls_out ? r->weight_permille : 0, why) == 0)
+		return;
+	service_say(engine, s, NOTICE_WEIGHT, NOTICE_WARNING, NULL,
+	    "cannot steer connections as before supd was started anew: %s; "
+	    "trying again", why);
+	rollout_not_steered(&s->rollout, r->base, 0, now_ms + STEER_RETRY_MS);
+}
+
 /* The rollout is over: what is left of its lanes has one base. */
 uint64_t
 engine_settle_turn(struct engine *engine, struct service *s)

@@ -174,6 +174,7 @@ state_resume(struct state_image *image, struct engine *ret_engine,
 			restore_worker(engine, s, handle);
 	}
 	for (uint32_t i = 0; i < engine->service_count; i++) {
+		engine_steer_again(engine, engine->services[i]);
 		bury_lost_workers(engine, engine->services[i]);
 		forget_lost_tasks(engine, &engine->services[i]->judge);
 		settle_lost_hook(engine, engine->services[i]);

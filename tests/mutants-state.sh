@@ -137,6 +137,8 @@ mutant "a worker's place is another" state_member \
     'w = &s->fleet.workers[handle.worker = s->fleet.worker_capacity - 1 - handle.worker];'
 mutant "a policy is not worked out again" state_resume \
     'service_update_policy(engine, engine->services[i]);' ';'
+mutant "the kernel is not told again" state_resume \
+    'engine_steer_again(engine, engine->services[i]);' ''
 mutant "a lost worker is not buried" state_resume \
     'bury_lost_workers(engine, engine->services[i]);' ''
 mutant "lost tasks are waited for" state_resume \

@@ -57,7 +57,8 @@ world_restore_worker(void *ctx, uint32_t service, const struct worker *w,
 
 		if (process->number != number)
 			continue;
-		if (process->service != service || process->pid != pid ||
+		if (process->service != service ||
+		    (process->pid != pid && !sim->turn_lost) ||
 		    process->id.incarnation != w->id.incarnation)
 			sim_fail(sim, "state: worker %u has another's handle",
 			    w->id.incarnation);
@@ -68,7 +69,8 @@ world_restore_worker(void *ctx, uint32_t service, const struct worker *w,
 		sim_process_gone(sim, process);
 		return NULL;
 	}
-	sim_fail(sim, "state: nobody knows the handle \"%s\"", handle);
+	if (!sim->turn_lost)    /* else it has ended in that turn */
+		sim_fail(sim, "state: nobody knows the handle \"%s\"", handle);
 	return NULL;
 }
 
@@ -79,6 +81,19 @@ hand_over(struct sim *sim, struct release *release, uint32_t pin)
 	for (uint32_t i = 0; i < sim->living_count; i++)
 		if (sim->living[i]->pin == pin)
 			sim->living[i]->release = release;
+}
+
+/* In the turn that was lost nothing needed it any more. */
+static int
+restore_unpinned(struct sim *sim, struct release *release, int lane,
+    char *ret_text)
+{
+	sim->pinned[sim->pinned_count++] = (struct sim_pin){
+		.release = release, .number = ++sim->pin_last, .lost = true };
+	sim_lane_restore(sim, release, lane);
+	sim_cover(sim, SIM_LOST_UNPIN);
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "it was let go");
+	return -1;
 }
 
 static int
@@ -109,6 +124,8 @@ world_restore_release(void *ctx, struct release *release, const char *handle,
 		    "its executable is not there any more");
 		return -1;
 	}
+	if (sim->turn_lost)
+		return restore_unpinned(sim, release, lane, ret_text);
 	sim_fail(sim, "state: nobody knows the handle \"%s\"", handle);
 	return -1;
 }
@@ -188,8 +205,8 @@ follow_specs(struct sim *sim, const struct engine *before,
 	}
 }
 
-static void
-restart(struct sim *sim)
+void
+sim_restart(struct sim *sim)
 {
 	char why[REASON_BYTES_MAX];
 	struct state_image *image = state_read(sim->log, sim->log_bytes, why);
@@ -206,15 +223,30 @@ restart(struct sim *sim)
 	for (uint32_t i = 0; i < sim->pinned_count; i++)
 		sim->pinned[i].release = NULL;
 	state_resume(image, &sim->engine, &sim->world);
-	if (sim_pin(sim, NULL) != NULL)
+	if (sim->turn_lost)
+		;
+	else if (sim_pin(sim, NULL) != NULL)
 		sim_fail(sim, "state: a release is forgotten");
-	if (sim->engine.service_count != before.service_count)
+	else if (sim->engine.service_count != before.service_count)
 		sim_fail(sim, "state: %u of %u services",
 		    sim->engine.service_count, before.service_count);
 	else
 		follow_specs(sim, &before, specs);
 	sim_forget_state(sim);
 	sim_cover(sim, SIM_RESTARTED);
+}
+
+/* For a run in which something is lost. */
+static void
+lose(struct sim *sim)
+{
+	if (!sim->chaos || !sim_chance(sim, 25))
+		return;
+	sim_trace(sim, "restart");
+	lose_tasks(sim);
+	sim_restart(sim);
+	sim->armed_ms = sim->now_ms;
+	sim->acted = true;
 }
 
 void
@@ -225,6 +257,12 @@ sim_keep(struct sim *sim)
 
 	if (sim->restarts == SIM_GOES_ON || sim->broken[0] != '\0')
 		return;
+	if (sim->restarts == SIM_LOSES && sim->chaos && sim->log != NULL &&
+	    sim_chance(sim, 5)) {
+		lose_tasks(sim);
+		sim_lose_turn(sim);
+		return;
+	}
 	if (sim->writer == NULL)
 		sim->writer = state_new("simulated");
 	if (sim->writer == NULL ||
@@ -232,15 +270,9 @@ sim_keep(struct sim *sim)
 		abort();
 	note(sim, &text);
 	if (sim->restarts == SIM_LOSES) {
-		if (!sim->chaos || !sim_chance(sim, 25))
-			return;
-		sim_trace(sim, "restart");
-		lose_tasks(sim);
-		restart(sim);
-		sim->armed_ms = sim->now_ms;
-		sim->acted = true;
-		return;
+		sim_save_model(sim);
+		lose(sim);
+	} else if (++sim->kept_count % every == 0) {
+		sim_restart(sim);
 	}
-	if (++sim->kept_count % every == 0)
-		restart(sim);
 }

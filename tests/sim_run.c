@@ -280,6 +280,8 @@ sim_run(struct sim *sim, uint64_t seed, enum sim_restarts restarts,
 		sim_free_drafts(sim);
 	}
 	sim_forget_state(sim);
+	free(sim->saved_services);
+	free(sim->saved_deployments);
 	free(sim->heap);
 	free(sim->shadow.slots);
 	free(sim->shadow.workers);

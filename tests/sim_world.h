@@ -15,6 +15,7 @@
  *   sim_model.c    what the engine said and did, judged one by one
  *   sim_check.c    what must be true after every turn
  *   sim_restart.c  the engine is thrown away and made anew from its state
+ *   sim_crash.c    and from that of the turn before, while the world is ahead
  *   sim_trace.c    random numbers, the queue of what comes, trace, coverage
  *
  * All of a run is in one struct sim, and nothing of it depends on an address
@@ -84,7 +85,8 @@ enum {
 	X(LEFT_RUNNING) \
 	X(RESTARTED) X(STATE_APPENDED) X(STATE_ANEW) X(LOST_PROBE) \
 	X(LOST_ANALYSIS) X(LOST_VERSION) X(LOST_BEFORE) X(LOST_AFTER) \
-	X(LOST_WORKER) X(LOST_RELEASE)
+	X(LOST_WORKER) X(LOST_RELEASE) X(LOST_TURN) X(LOST_START) \
+	X(LOST_UNPIN)
 
 #define X(UPPER) SIM_##UPPER,
 enum sim_cover { SIM_COVERS(X) SIM_COVER_COUNT };
@@ -262,7 +264,8 @@ struct sim_totals {
 enum sim_restarts {
 	SIM_GOES_ON,            /* no */
 	SIM_KEEPS_ALL,          /* and nothing is lost: nobody may notice */
-	SIM_LOSES,              /* and tasks are lost, now and then more */
+	SIM_LOSES,              /* and tasks are lost, now and then more: a
+				 * handle, an executable, a whole turn */
 };
 
 struct sim {
@@ -304,6 +307,9 @@ struct sim {
 	char *log;                      /* what it has written */
 	size_t log_bytes;
 	uint32_t kept_count;            /* turns of this writer */
+	bool turn_lost;                 /* the world is ahead of the state */
+	struct sim_service *saved_services;     /* as of the state: what */
+	struct sim_deployment *saved_deployments;       /* follows from it */
 
 	struct sim_item *heap;
 	uint32_t item_count, item_capacity;
@@ -372,6 +378,13 @@ void sim_restart_init(struct sim *);
 /* A turn is over: notes the state, and may go on from it. */
 void sim_keep(struct sim *);
 void sim_forget_state(struct sim *);
+void sim_restart(struct sim *);
+
+/* sim_crash.c */
+/* Remembers what follows from what was noted until now. */
+void sim_save_model(struct sim *);
+/* supd ends before it has noted this turn, and goes on from the one before. */
+void sim_lose_turn(struct sim *);
 
 /* sim_lane.c */
 void sim_lane_init(struct sim *);

@@ -24,8 +24,8 @@
 #include <time.h>
 
 enum {
-	KEPT_EVERY = 300,               /* seeds: played again, with restarts */
-	LOST_EVERY = 100,               /* in which nothing or something is lost */
+	KEPT_EVERY = 500,               /* seeds: played again, with restarts */
+	LOST_EVERY = 50,                /* in which nothing or something is lost */
 	COVERED_FROM = 5000,            /* rollouts; fewer do not reach all, */
 };
 

@@ -101,9 +101,11 @@ world_join(void *ctx, struct release *release, char *ret_text)
 static int
 world_steer(void *ctx, const struct split *split, char *ret_text)
 {
-	(void)ctx;
-	(void)split;
+	struct stage *stage = ctx;
+
 	(void)ret_text;
+	stage->steer_count++;
+	stage->steered_permille = split->weight_permille;
 	return 0;
 }
 

@@ -14,6 +14,7 @@ struct stage {
 	uint64_t now_ms;
 	const char *config;             /* what is read next */
 	uint32_t pin_count, process_count;
+	uint32_t steer_count, steered_permille;
 	pid_t adopted;                  /* MAINPID= */
 	uint64_t last_task;             /* that was asked for */
 	enum task_kind last_kind;

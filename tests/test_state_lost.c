@@ -139,6 +139,29 @@ test_probes_and_analyses_are_asked_again(void **state)
 	stage_release(&stage);
 }
 
+/* What it was told last may be of a turn that is not in the state. */
+static void
+test_the_kernel_is_told_again(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_boot(&stage, WEB(LANES "workers = 2\n"));
+	stage_make_ready(&stage);
+	stage_restart(&stage);
+	assert_int_equal(stage.steer_count, 0);
+	stage_reload(&stage, WEB(LANES "workers = 2\nstrategy = canary\n"
+	    "steps = 50% pause, 100%\nwatchdog = 9s\n"));
+	for (unsigned i = 0; i < 3; i++)
+		stage_make_ready(&stage);
+	assert_int_equal(web(&stage)->rollout.weight_permille, 500);
+	stage.steer_count = stage.steered_permille = 0;
+	stage_restart(&stage);
+	assert_int_equal(stage.steer_count, 1);
+	assert_int_equal(stage.steered_permille, 500);
+	stage_release(&stage);
+}
+
 int
 main(void)
 {
@@ -149,6 +172,7 @@ main(void)
 		cmocka_unit_test(test_before_rollout_is_not_run_twice),
 		cmocka_unit_test(test_the_version_is_asked_again),
 		cmocka_unit_test(test_probes_and_analyses_are_asked_again),
+		cmocka_unit_test(test_the_kernel_is_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
