@@ -274,6 +274,10 @@ pid_t worker_pid(const char *service, unsigned revision);
 /* Open fds of supd when all control clients before are gone. */
 unsigned supd_fd_count(void);
 
+/* Until those of all other revisions have ended: one that is told to stop may
+ * answer whoever came just before. */
+void workers_await_only(const char *service, unsigned revision);
+
 /* All descendants of a process; the number of them. */
 enum { FAMILY_MAX = 512 };
 unsigned family_of(pid_t pid, pid_t ret_pids[FAMILY_MAX]);

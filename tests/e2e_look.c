@@ -198,6 +198,28 @@ worker_pid(const char *service, unsigned revision)
 	return pid;
 }
 
+static bool
+has_others(const char *service, unsigned revision)
+{
+	json_t *status = service_status(service), *w;
+	bool others = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "worker_list"), i, w)
+		others |= json_integer_value(json_object_get(w, "revision")) !=
+		    revision;
+	json_decref(status);
+	return others;
+}
+
+void
+workers_await_only(const char *service, unsigned revision)
+{
+	while (has_others(service, revision))
+		if (!e2e_inputs_within(NULL, 0, E2E_WAIT_MS))
+			fail_msg("workers of another revision do not leave");
+}
+
 /*
  * Processes
  */

@@ -48,7 +48,9 @@ begin(const char *options, const char *keys)
 static void
 break_listener(void)
 {
-	begin_at("--version v1 --shutdown-listener", "");
+	/* A new one that starts just then finds no listener, and has failed. */
+	begin_at("--version v1 --shutdown-listener",
+	    "max_surge = 2\nmin_ready = 300ms\n");
 	e2e_install("web", "--version v2");
 	supctl("reload", "web");
 	assert_ended(0, "web: revision 2 is in charge, after ");

@@ -47,6 +47,7 @@ static void
 assert_in_charge(unsigned revision, const char *version)
 {
 	assert_int_equal(status_number("web", "revision"), revision);
+	workers_await_only("web", revision);
 	for (unsigned i = 0; i < 2 * WORKERS; i++)
 		assert_string_equal(ask_version(target), version);
 }

@@ -6,7 +6,6 @@
 . "${0%/*}/mutants-lib.sh"
 
 libraries="-linih -ljansson -lcmocka"
-export top_srcdir=.
 
 # The simulator; what it does not notice the unit tests have to.
 build() {       # OBJECT...: those of the modules
@@ -158,6 +157,7 @@ mutant "nothing is impossible" state_read \
 units="test_state_table test_state test_state_damage test_state_lost
 test_state_memory"
 begin "$@"
+export top_srcdir=.
 mkdir "$work/unit"
 compile_all tests tests/simulate.c tests/sim_*.c tests/invariants*.c
 compile_all unit tests/test_state*.c tests/state_fixture.c
