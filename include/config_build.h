@@ -54,7 +54,7 @@ struct config_build {
 	char value[CONFIG_VALUE_BYTES_MAX + 1];
 };
 
-/* NULL if there is no memory (reported). */
+/* Without errors as yet; NULL if there is no memory (reported). */
 struct config_build *config_build_new(struct config_errors *);
 
 /* Reads one more file, whose text becomes a part of the source; in

@@ -149,6 +149,8 @@ config_build_new(struct config_errors *errors)
 	struct config_build *b = calloc(1, sizeof(*b));
 	struct config *config = calloc(1, sizeof(*config));
 
+	errors->count = 0;
+	errors->dropped = 0;
 	if (b == NULL || config == NULL)
 		goto no_memory;
 	config->listeners = calloc(LISTENERS_MAX, sizeof(*config->listeners));
@@ -202,11 +204,8 @@ struct config *
 config_read_text(const char *name, const char *text, size_t size_bytes,
     struct config_errors *ret_errors)
 {
-	struct config_build *b;
+	struct config_build *b = config_build_new(ret_errors);
 
-	ret_errors->count = 0;
-	ret_errors->dropped = 0;
-	b = config_build_new(ret_errors);
 	if (b == NULL)
 		return NULL;
 	config_build_file(b, name, text, size_bytes);
@@ -217,11 +216,8 @@ struct config *
 config_read_source(const struct config_source *source,
     struct config_errors *ret_errors)
 {
-	struct config_build *b;
+	struct config_build *b = config_build_new(ret_errors);
 
-	ret_errors->count = 0;
-	ret_errors->dropped = 0;
-	b = config_build_new(ret_errors);
 	if (b == NULL)
 		return NULL;
 	for (size_t i = 0; i < source->file_count; i++)

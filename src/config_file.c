@@ -183,8 +183,6 @@ config_read(const char *path, struct config_errors *ret_errors)
 
 	if (path == NULL)
 		path = config_default_path();
-	ret_errors->count = 0;
-	ret_errors->dropped = 0;
 	b = config_build_new(ret_errors);
 	if (b == NULL)
 		return NULL;

@@ -132,7 +132,8 @@ engine_look_at_queue(struct engine *engine, struct service *s)
 	for (unsigned i = 0; i < RELEASES_KEPT_MAX; i++) {
 		const struct release *release = s->releases[i].release;
 
-		if (release != NULL && is_left(s, release) &&
+		if (release != NULL && release->shard_count > 0 &&
+		    is_left(s, release) &&
 		    world->queued(world->ctx, release) > 0)
 			rollout_busy(&s->rollout, world->now_ms(world->ctx));
 	}

@@ -59,6 +59,10 @@ make_directories(void)
 {
 	char *slash = ledger.directory;
 
+	if (mkdir(ledger.directory, 0755) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
 	while ((slash = strchr(slash + 1, '/')) != NULL) {
 		*slash = '\0';
 		(void)mkdir(ledger.directory, 0755);

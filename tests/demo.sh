@@ -109,8 +109,8 @@ install_build() {       # FILE
 	install -m 755 "$1" "$dir/web.new" && mv "$dir/web.new" "$dir/web"
 }
 
-demo_builds() {
-	address="127.0.0.1:$(free_port)"
+# The service web of `address`.
+configure_web() {       # FURTHER LINES
 	cat >"$dir/supd.conf" <<EOF
 [supd]
 runtime_dir = $dir/run
@@ -121,12 +121,17 @@ command = $dir/web
 listen  = $address
 workers = 4
 ready   = notify
-min_ready = 200ms
+$1
 EOF
-	say "Four workers of version 1, under 2,000 requests a second"
 	show "cat supd.conf"
 	sed "s,$dir/,," "$dir/supd.conf"
 	echo
+}
+
+demo_builds() {
+	address="127.0.0.1:$(free_port)"
+	say "Four workers of version 1, under 2,000 requests a second"
+	configure_web 'min_ready = 200ms'
 	install_build "$build/tests/worker"
 	start_supd web 4
 	start_load 12 "$address"
@@ -151,31 +156,13 @@ EOF
 	stop_supd
 }
 
-configure_canary() {
-	cat >"$dir/supd.conf" <<EOF
-[supd]
-runtime_dir = $dir/run
-state_dir = $dir/state
-
-[service web]
-command = $dir/web
-listen  = $address
-workers = 4
-ready   = notify
-strategy = canary
-steps = 5% 1s, 50% 1s, 100%
-probe = http /healthz
-probe_interval = 200ms
-EOF
-}
-
 demo_canary() {
 	address="127.0.0.1:$(free_port)"
-	configure_canary
 	say "A canary: 5 % of new connections for a second, then 50 %, then all"
-	show "cat supd.conf"
-	sed "s,$dir/,," "$dir/supd.conf"
-	echo
+	configure_web 'strategy = canary
+steps = 5% 1s, 50% 1s, 100%
+probe = http /healthz
+probe_interval = 200ms'
 	install_build "$build/tests/worker"
 	start_supd web 4
 	start_load 10 "$address"

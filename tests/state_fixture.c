@@ -459,6 +459,15 @@ stage_restart(struct stage *stage)
 		fail_msg("%s", why);
 }
 
+struct service *
+stage_web(const struct stage *stage)
+{
+	struct service *s = engine_find(&stage->engine, "web");
+
+	assert_non_null(s);
+	return s;
+}
+
 char *
 stage_text(const struct stage *stage)
 {

@@ -35,6 +35,9 @@ struct stage {
 void stage_boot(struct stage *, const char *config);
 void stage_release(struct stage *);
 
+/* Its service "web", which must be there. */
+struct service *stage_web(const struct stage *);
+
 /* `ms` later a turn takes place, and what has changed is written. */
 void stage_turn(struct stage *, uint64_t ms);
 

@@ -31,15 +31,6 @@ expect_same(struct stage *stage)
 	free(after);
 }
 
-static struct service *
-web(const struct stage *stage)
-{
-	struct service *s = engine_find(&stage->engine, "web");
-
-	assert_non_null(s);
-	return s;
-}
-
 /*
  * Going on
  */
@@ -55,7 +46,7 @@ test_idle(void **state)
 	stage_make_ready(&stage);
 	expect_same(&stage);
 	assert_string_equal(stage.said, "");
-	assert_int_equal(fleet_count(&web(&stage)->fleet).ready, 3);
+	assert_int_equal(fleet_count(&stage_web(&stage)->fleet).ready, 3);
 	stage_release(&stage);
 }
 
@@ -77,15 +68,15 @@ test_in_a_rollout(void **state)
 	stage_reload(&stage, WEB(LANES "workers = 2\nwatchdog = 8s\n"
 	    "strategy = canary\nanalysis = /bin/a\nprobe = tcp\n"
 	    "before_rollout = /bin/b\n"));
-	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_PREPARE);
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_PREPARE);
 	expect_same(&stage);
 	stage_end_task(&stage, 0);
 	stage_make_ready(&stage);
 	expect_same(&stage);
 	stage_reload(&stage, WEB(LANES "workers = 3\nwatchdog = 7s\n"));
-	assert_non_null(web(&stage)->next_release);
+	assert_non_null(stage_web(&stage)->next_release);
 	expect_same(&stage);
-	assert_non_null(web(&stage)->next_release);
+	assert_non_null(stage_web(&stage)->next_release);
 	stage_release(&stage);
 }
 
@@ -105,10 +96,10 @@ test_worker_is_the_same(void **state)
 	engine_event(&stage.engine, &event);
 	stage_turn(&stage, 1);
 	expect_same(&stage);
-	assert_string_equal(web(&stage)->mates[0].status, event.text);
-	assert_int_equal(web(&stage)->mates[0].error_number, 5);
-	assert_int_equal(web(&stage)->mates[0].pid, 1001);
-	assert_int_equal((uintptr_t)web(&stage)->mates[0].process, 1001);
+	assert_string_equal(stage_web(&stage)->mates[0].status, event.text);
+	assert_int_equal(stage_web(&stage)->mates[0].error_number, 5);
+	assert_int_equal(stage_web(&stage)->mates[0].pid, 1001);
+	assert_int_equal((uintptr_t)stage_web(&stage)->mates[0].process, 1001);
 	stage_release(&stage);
 }
 
@@ -126,7 +117,7 @@ test_main_pid(void **state)
 	stage_turn(&stage, 1);
 	stage.adopted = 0;
 	stage_restart(&stage);
-	assert_int_equal(web(&stage)->mates[0].pid, 2000);
+	assert_int_equal(stage_web(&stage)->mates[0].pid, 2000);
 	assert_int_equal(stage.adopted, 2000);
 	stage_release(&stage);
 }
@@ -163,10 +154,10 @@ test_what_was_taken_over_in_place(void **state)
 	stage_boot(&stage, WEB("drain_timeout = 7s\n"));
 	stage.same_build = true;
 	stage_reload(&stage, WEB("drain_timeout = 8s\n"));
-	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_IDLE);
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_IDLE);
 	stage_restart(&stage);
-	assert_int_equal(web(&stage)->spec->drain_timeout_ms, 8000);
-	assert_int_equal(service_stable(web(&stage))->spec->drain_timeout_ms,
+	assert_int_equal(stage_web(&stage)->spec->drain_timeout_ms, 8000);
+	assert_int_equal(service_stable(stage_web(&stage))->spec->drain_timeout_ms,
 	    8000);
 	stage_release(&stage);
 }
@@ -182,7 +173,7 @@ test_shutting_down(void **state)
 	stage_turn(&stage, 1);
 	expect_same(&stage);
 	assert_int_equal(stage.engine.phase, ENGINE_STOPPING);
-	assert_int_equal(web(&stage)->policy.workers, 0);
+	assert_int_equal(stage_web(&stage)->policy.workers, 0);
 	stage_release(&stage);
 }
 
@@ -294,7 +285,7 @@ test_the_same_configuration_is_there_once(void **state)
 	stage_make_ready(&stage);
 	stage_reload(&stage, WEB("workers = 2\n"));
 	stage_make_ready(&stage);
-	assert_non_null(web(&stage)->releases[1].release);
+	assert_non_null(stage_web(&stage)->releases[1].release);
 	text = stage_text(&stage);
 	first = strstr(text, "\"put\":\"config ");
 	assert_non_null(first);
@@ -303,7 +294,7 @@ test_the_same_configuration_is_there_once(void **state)
 	expect_same(&stage);
 	stage_reload(&stage, WEB("workers = 3\n"));
 	expect_same(&stage);
-	assert_int_equal(web(&stage)->spec->workers, 3);
+	assert_int_equal(stage_web(&stage)->spec->workers, 3);
 	stage_release(&stage);
 }
 

@@ -17,15 +17,6 @@
 #define WEB(more) "[service web]\ncommand = /bin/web\nready = notify\n" more
 #define LANES "listen = 127.0.0.1:80\n"
 
-static struct service *
-web(const struct stage *stage)
-{
-	struct service *s = engine_find(&stage->engine, "web");
-
-	assert_non_null(s);
-	return s;
-}
-
 static void
 test_a_worker_that_cannot_be_followed_has_ended(void **state)
 {
@@ -39,9 +30,9 @@ test_a_worker_that_cannot_be_followed_has_ended(void **state)
 	assert_non_null(strstr(stage.said, "cannot be followed any more since "
 	    "supd was started anew\nended (how is not known: it was not our "
 	    "child)"));
-	assert_int_equal(fleet_count(&web(&stage)->fleet).ready, 1);
+	assert_int_equal(fleet_count(&stage_web(&stage)->fleet).ready, 1);
 	stage_turn(&stage, 2000);
-	assert_int_equal(fleet_count(&web(&stage)->fleet).live, 2);
+	assert_int_equal(fleet_count(&stage_web(&stage)->fleet).live, 2);
 	stage_release(&stage);
 }
 
@@ -58,7 +49,7 @@ test_a_release_that_is_lost_is_said(void **state)
 	assert_string_equal(stage.said, "revision 1 (/bin/web) can start no "
 	    "more workers: fd pin-1 is missing; those that run go on; a reload "
 	    "or an undo brings another\n");
-	assert_int_equal(fleet_count(&web(&stage)->fleet).ready, 2);
+	assert_int_equal(fleet_count(&stage_web(&stage)->fleet).ready, 2);
 	stage_release(&stage);
 }
 
@@ -77,13 +68,13 @@ test_before_rollout_is_not_run_twice(void **state)
 	stage_restart(&stage);
 	stage_turn(&stage, 1);
 	assert_int_equal(stage.last_task, 0);
-	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_IDLE);
-	assert_int_equal(web(&stage)->rollout.stable, 1);
-	assert_string_equal(web(&stage)->last.reason, "before_rollout failed: "
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_IDLE);
+	assert_int_equal(stage_web(&stage)->rollout.stable, 1);
+	assert_string_equal(stage_web(&stage)->last.reason, "before_rollout failed: "
 	    "supd was started anew meanwhile, and how it ended is not known; "
 	    "nothing was changed");
 	/* which is no verdict about the build */
-	assert_false(web(&stage)->releases[1].quarantined);
+	assert_false(stage_web(&stage)->releases[1].quarantined);
 	stage_release(&stage);
 }
 
@@ -102,8 +93,8 @@ test_the_version_is_asked_again(void **state)
 	stage_restart(&stage);
 	assert_int_not_equal(stage.last_task, 0);
 	stage_end_task(&stage, 0);
-	assert_int_equal(web(&stage)->rollout.phase, ROLLOUT_CLIMB);
-	assert_string_equal(web(&stage)->deployment.version, "1.0");
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_CLIMB);
+	assert_string_equal(stage_web(&stage)->deployment.version, "1.0");
 	stage_release(&stage);
 }
 
@@ -120,7 +111,7 @@ test_probes_and_analyses_are_asked_again(void **state)
 	stage_reload(&stage, WEB(LANES "workers = 2\nstrategy = canary\n"
 	    "probe = tcp\nanalysis = /bin/a\nwatchdog = 9s\n"));
 	stage_make_ready(&stage);
-	judge = &web(&stage)->judge;
+	judge = &stage_web(&stage)->judge;
 	assert_int_not_equal(judge->probes[LANE_CANDIDATE].task, 0);
 	judge->analysis = 77;
 	judge->analysis_began_ms = stage.now_ms;
@@ -129,7 +120,7 @@ test_probes_and_analyses_are_asked_again(void **state)
 	stage.last_task = 0;
 	stage.keeps_tasks = false;
 	stage_restart(&stage);
-	judge = &web(&stage)->judge;
+	judge = &stage_web(&stage)->judge;
 	assert_int_equal(judge->analysis, 0);
 	assert_int_equal(judge->analysis_began_ms, 0);
 	assert_int_equal(judge->probes[LANE_CANDIDATE].task, 0);
@@ -154,7 +145,7 @@ test_the_kernel_is_told_again(void **state)
 	    "steps = 50% pause, 100%\nwatchdog = 9s\n"));
 	for (unsigned i = 0; i < 3; i++)
 		stage_make_ready(&stage);
-	assert_int_equal(web(&stage)->rollout.weight_permille, 500);
+	assert_int_equal(stage_web(&stage)->rollout.weight_permille, 500);
 	stage.steer_count = stage.steered_permille = 0;
 	stage_restart(&stage);
 	assert_int_equal(stage.steer_count, 1);
