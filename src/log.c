@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -123,23 +124,36 @@ line_begin(struct line *line)
 	line_add(line, "%s: ", sink.program);
 }
 
-static ssize_t
-sink_take(const struct line *line)
+static bool
+has_room(void)
 {
 	struct pollfd room = { .fd = sink.fd, .events = POLLOUT };
 
-	switch (sink.kind) {
-	case SINK_SOCKET:
-		return send(sink.fd, line->bytes, line->count,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	case SINK_POLLED:
-		if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
-			return -1;
-		break;
-	case SINK_OWN:
-		break;
-	}
-	return write(sink.fd, line->bytes, line->count);
+	return poll(&room, 1, 0) == 1 && (room.revents & POLLOUT);
+}
+
+static ssize_t
+sink_take(const char *bytes, size_t count)
+{
+	if (sink.kind == SINK_SOCKET)
+		return send(sink.fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sink.kind == SINK_POLLED && !has_room())
+		return -1;
+	return write(sink.fd, bytes, count);
+}
+
+void
+log_raw(const char *text)
+{
+	/* There is nobody to tell that it cannot be told. */
+	if (sink_take(text, strlen(text)) < 0)
+		return;
+}
+
+int
+log_raw_fd(void)
+{
+	return has_room() ? sink.fd : -1;
 }
 
 /* True if at least a part of the line was taken. */
@@ -149,7 +163,7 @@ line_end(struct line *line)
 	ssize_t count;
 
 	line->bytes[line->count++] = '\n';
-	count = sink_take(line);
+	count = sink_take(line->bytes, line->count);
 	if (count <= 0)
 		return false;
 	sink.torn = (size_t)count < line->count;

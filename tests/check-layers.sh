@@ -38,6 +38,7 @@ layers='
 3 mechanism  diag listener listener_address listener_group listener_label
 3 mechanism  listener_path listener_private listener_queue listener_shard
 3 mechanism  listener_watch steer steer_migrate
+3 mechanism  carry journal
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
 3 mechanism  pin_search probe spawn spawn_child
 3 mechanism  task task_command task_parts

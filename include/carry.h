@@ -1,0 +1,92 @@
+/*
+ * The fds that outlive this supd, by name, and who carries them to the next.
+ *
+ *   this process  executes another supd, or itself again (carry_execute()): an
+ *                 upgrade, a crash.  The fds keep their numbers; a manifest in a
+ *                 memfd tells their names
+ *   the parent    was given them before (parent.h), and starts another supd
+ *                 with them: LISTEN_FDS and LISTEN_FDNAMES, sd_listen_fds(3)
+ *
+ * Names in use:
+ *
+ *   supd-state, supd-world    what the fds are (resume.h)
+ *   supd-control, supd-lock   of runtime_dir; across an exec only:
+ *   supd-client               who asked for the upgrade, and waits
+ *   supd-previous             the supd before, to go back to
+ *   w3.17                     service 3, incarnation 17: pidfd, notify socket,
+ *                             readiness pipe
+ *   r12                       a pinned release: executable, directory
+ *   s7                        a listener's shard
+ *
+ * All of it lies in static memory, so that a crash handler can use it.
+ */
+#ifndef SUPD_CARRY_H
+#define SUPD_CARRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	CARRY_NAME_BYTES_MAX = 47,
+	CARRY_FDS_MAX = 4,              /* of one name */
+	CARRY_NAMES_MAX = 1 << 16,
+};
+
+/* Why this supd runs. */
+enum carry_cause {
+	CARRY_START,                    /* as the first one */
+	CARRY_UPGRADE,                  /* the one before executed it */
+	CARRY_RETURN,                   /* the upgraded one failed at once */
+	CARRY_CRASH,                    /* it executed itself again */
+	CARRY_PARENT,                   /* its parent had the fds */
+	CARRY_CAUSE_COUNT,
+};
+
+struct carried {
+	enum carry_cause cause;
+	uint64_t began_ms;              /* the exec; CLOCK_MONOTONIC */
+	char detail[64];                /* the version before, or a signal */
+};
+
+/*
+ * Takes over what came, close-on-exec, in fds above FD_PRIVATE where there is
+ * room; removes its variables from the environment.  Opens what carry_execute()
+ * will need.  0 or -errno.  To be called once, before anything else opens an fd.
+ */
+int carry_init(struct carried *ret_carried);
+
+/*
+ * All that came by an exec was taken or is not needed, and the state says so.
+ * Until then carry_execute() hands on what came, as it came, and not what was put
+ * since: the one before could go on as if this supd had never been.
+ */
+void carry_settle(void);
+bool carry_is_unsettled(void);
+
+/*
+ * These fds outlive supd under this name, which replaces what had it before.
+ * They stay the caller's, and open at these numbers until carry_drop().  `store`:
+ * the parent gets them too, else they are carried across an exec only.  When
+ * there is no room for more names (CARRY_NAMES_MAX) they are not, and it is
+ * logged.
+ */
+void carry_put(const char *name, const int *fds, unsigned count, bool store);
+
+/* Before they are closed.  A name that is unknown is fine. */
+void carry_drop(const char *name);
+
+/* The next fd that came under this name; it is the caller's now.  -1: no more. */
+int carry_take(const char *name);
+
+/* The first name with this prefix that has fds which nobody took; false: none.
+ * ret_name has room for CARRY_NAME_BYTES_MAX + 1. */
+bool carry_find(const char *prefix, char *ret_name);
+
+/*
+ * Becomes the program that this fd is, with its fds.  Returns only
+ * if it cannot: -errno, and all is as it was.  Async-signal-safe.
+ */
+int carry_execute(int program_fd, char *const *argv,
+    const struct carried *);
+
+#endif
