@@ -29,6 +29,9 @@ void group_leave(struct socket_group *, uint64_t inode);
 /* The number, or -1. */
 int group_index(const struct socket_group *, uint64_t inode);
 
+/* The same sockets with the same numbers. */
+bool group_equal(const struct socket_group *, const struct socket_group *);
+
 /*
  * Brings the mirror up to what the kernel says who is there, in no particular
  * order; at most GROUP_MEMBERS_MAX.  Returns false if the numbers now depend on

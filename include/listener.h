@@ -35,6 +35,8 @@ struct listener {
 
 struct shard {
 	unsigned reference_count;
+	bool restored;                  /* one of them: see listener_restored() */
+	uint32_t number;                /* no other has it, nor will have */
 	struct listener *listener;
 	int fd;                         /* in the source region */
 	uint64_t inode;                 /* what the kernel calls the socket */

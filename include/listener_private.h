@@ -4,8 +4,9 @@
  * address (listener_address.c), the path of a unix socket (listener_path.c),
  * the place among the watched ones (listener_watch.c), the label that a shard's
  * connections carry (listener_label.c), who else is at an address
- * (listener_group.c), and the lanes (steer.c).  Others use listener.h and
- * steer.h.
+ * (listener_group.c), the lanes (steer.c), and what outlives supd
+ * (listener_keep.c, listener_restore.c, listener_adopt.c).  Others use
+ * listener.h, listener_keep.h and steer.h.
  */
 #ifndef SUPD_LISTENER_PRIVATE_H
 #define SUPD_LISTENER_PRIVATE_H
@@ -58,10 +59,18 @@ struct shard *listener_twin(const struct listener *, uint32_t label);
 /* True if an open listener of ours may be in the way of bind(). */
 bool listener_overlaps_ours(const struct listener_spec *);
 
+/* In no list yet, and without a shard; NULL without memory. */
+struct listener *listener_new(const struct listener_spec *);
+void listener_append(struct listener *);        /* to the list */
+void listener_remove(struct listener *);        /* from it */
+
 /* Its last shard is about to go: takes it out of the list, and removes a unix
  * path. */
 void listener_leave(struct listener *);
 void listener_free(struct listener *);          /* NULL is fine */
+
+/* Tells who wants to know that listener_save() has something else to say. */
+void listener_changed(void);
 
 /* The path of a unix socket that was not or is no longer needed, unless it is
  * another's of ours. */
@@ -79,6 +88,12 @@ int listener_apply(const struct listener *, const struct listener_spec *);
 struct shard *shard_new(struct listener *, const struct shard *twin,
     uint32_t label, char *ret_text);
 
+uint32_t shard_number_new(void);
+void shard_number_used(uint32_t number);        /* by an earlier supd */
+
+/* This fd, or none (-1), outlives supd as the shard's. */
+void shard_carry(const struct shard *, int fd);
+
 /* O_NONBLOCK and backlog, likewise. */
 int shard_apply(const struct shard *, const struct listener_spec *);
 
@@ -88,6 +103,9 @@ uint32_t shard_read_backlog(const struct shard *);
 /* The same socket would serve both. */
 bool listener_address_same(const struct listener_spec *,
     const struct listener_spec *);
+
+/* This fd is a socket of that kind, bound to that address. */
+bool listener_address_has(const struct listener_spec *, int fd);
 
 /* A TCP connection may match both. */
 bool listener_address_overlaps(const struct listener_spec *,
@@ -134,6 +152,9 @@ struct shard *lanes_next(const struct shard *);
 /* A shard that has the same socket under another name, or NULL. */
 struct shard *lanes_same_socket(const struct shard *);
 
+/* How many labels are in use, of all names. */
+uint32_t lanes_count(const struct lanes *);
+
 /* A label that is free at this address. */
 uint32_t lanes_pick_label(struct lanes *);
 
@@ -144,12 +165,39 @@ uint32_t lanes_pick_label(struct lanes *);
  */
 void lanes_refresh(struct lanes *);
 
+/*
+ * Who was there and what was wanted before supd was started again; a shard that
+ * is NULL was not, or is not there any more.  The kernel has the program still,
+ * which is left alone if nothing has changed.
+ */
+void lanes_restore(struct lanes *, const struct socket_group *,
+    const struct steering *);
+
 /* The same when one was closed that is no longer in any listener's list. */
 void lanes_left(struct lanes *, uint64_t inode);
 
 /* The shard is about to be closed, and not in its listener's list any more: the
  * steering is changed as listener_steer() says, and attached. */
 void lanes_forget(struct lanes *, const struct shard *);
+
+/*
+ * Sockets that came from before and that no listener has: strays are ours,
+ * others' are the unit's that starts supd (listener_adopt.c).
+ *
+ * listener_adopt() takes one that is bound to this address and returns its fd,
+ * or -1.  Of a stray it returns the number that it had, and which file is its
+ * path; of another's 0 and none.
+ */
+int listener_adopt(const struct listener_spec *, uint32_t *ret_number,
+    struct path_node *ret_node);
+
+/* Closes strays at the address of an open listener; all. */
+void listener_close_strays(void);
+void listener_drop_strays(void);
+
+/* True if the path is the very node that this unix socket is bound to. */
+bool listener_path_leads_to(const char *path, uint64_t socket_inode,
+    struct path_node *ret_node);
 
 /* Switches on what listener_migrates() reads, once. */
 void lanes_try_to_migrate(void);

@@ -5,6 +5,7 @@
 #include "group.h"
 
 #include <assert.h>
+#include <string.h>
 
 void
 group_join(struct socket_group *group, uint64_t inode)
@@ -32,6 +33,13 @@ group_index(const struct socket_group *group, uint64_t inode)
 			return (int)i;
 	}
 	return -1;
+}
+
+bool
+group_equal(const struct socket_group *a, const struct socket_group *b)
+{
+	return a->count == b->count && memcmp(a->members, b->members,
+	    a->count * sizeof(a->members[0])) == 0;
 }
 
 static bool

@@ -147,7 +147,7 @@ listener_free(struct listener *listener)
 	free(listener);
 }
 
-static struct listener *
+struct listener *
 listener_new(const struct listener_spec *spec)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -201,6 +201,7 @@ listener_open(const struct listener_spec *spec, char *ret_text)
 	listeners = listener;
 	if (listener->lanes != NULL)
 		lanes_refresh(listener->lanes);
+	listener_changed();
 	return shard;
 }
 
@@ -248,7 +249,28 @@ listener_adjust(struct listener *listener, const struct listener_spec *spec)
 			listener->shards[i]->backlog_granted =
 			    shard_read_backlog(listener->shards[i]);
 	}
+	listener_changed();
 	return 0;
+}
+
+void
+listener_append(struct listener *listener)
+{
+	struct listener **at = &listeners;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = listener;
+}
+
+void
+listener_remove(struct listener *listener)
+{
+	struct listener **at = &listeners;
+
+	while (*at != listener)
+		at = &(*at)->next;
+	*at = listener->next;
 }
 
 void
@@ -256,10 +278,7 @@ listener_leave(struct listener *listener)
 {
 	struct path_node node = { listener->path_device,
 	    listener->path_inode };
-	struct listener **at = &listeners;
 
-	while (*at != listener)
-		at = &(*at)->next;
-	*at = listener->next;
+	listener_remove(listener);
 	listener_drop_path(listener, &node);
 }

@@ -128,6 +128,34 @@ is_dual_stack(const struct listener_spec *spec)
 	    is_wildcard(&spec->address);
 }
 
+static int
+read_option(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t bytes = sizeof(value);
+
+	return getsockopt(fd, level, option, &value, &bytes) == 0 ? value : -1;
+}
+
+bool
+listener_address_has(const struct listener_spec *spec, int fd)
+{
+	struct sockaddr_storage wanted, found;
+	socklen_t wanted_bytes, found_bytes = sizeof(found);
+
+	memset(&found, 0, sizeof(found));
+	if (listener_address_resolve(&spec->address, &wanted,
+	    &wanted_bytes) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&found, &found_bytes) != 0)
+		return false;
+	return read_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	    found_bytes == wanted_bytes &&
+	    memcmp(&found, &wanted, found_bytes) == 0 &&
+	    (spec->address.family != ADDRESS_IPV6 ||
+	    !is_wildcard(&spec->address) || spec->ipv6_only ==
+	    (read_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1));
+}
+
 bool
 listener_address_overlaps(const struct listener_spec *a,
     const struct listener_spec *b)

@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "diag.h"
 #include "fd.h"
 
 static const char *
@@ -274,6 +277,60 @@ listener_path_set(const struct listener_spec *spec,
 	result = nodes_equal(&found, node) ? set_node(node_fd, spec) : -ESTALE;
 	fd_close(node_fd);
 	return result;
+}
+
+static int
+read_node(const struct nlmsghdr *header, void *ctx)
+{
+	struct unix_diag_vfs *ret_node = ctx;
+	const struct unix_diag_vfs *node = diag_attribute(header,
+	    sizeof(struct unix_diag_msg), UNIX_DIAG_VFS, sizeof(*node));
+
+	if (node == NULL)
+		return -EOPNOTSUPP;
+	*ret_node = *node;
+	return 0;
+}
+
+/* Of the device the kernel tells another number than stat() on some file
+ * systems, and of the inode the lower half. */
+static bool
+is_bound_to(uint64_t socket_inode, const struct path_node *node)
+{
+	const struct {
+		struct nlmsghdr header;
+		struct unix_diag_req request;
+	} message = {
+		.header = {
+			.nlmsg_len = sizeof(message),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST,
+		},
+		.request = {
+			.sdiag_family = AF_UNIX,
+			.udiag_ino = (uint32_t)socket_inode,
+			.udiag_show = UDIAG_SHOW_VFS,
+			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
+		},
+	};
+	struct unix_diag_vfs found;
+
+	return diag_ask(&message.header, read_node, &found) == 0 &&
+	    found.udiag_vfs_ino == (uint32_t)node->inode;
+}
+
+bool
+listener_path_leads_to(const char *path, uint64_t socket_inode,
+    struct path_node *ret_node)
+{
+	struct path_node node;
+	int node_fd = open_node(path, &node);
+	bool leads = node_fd >= 0 && is_bound_to(socket_inode, &node);
+
+	fd_close(node_fd);
+	if (leads)
+		*ret_node = node;
+	return leads;
 }
 
 void

@@ -96,10 +96,35 @@ share(const struct shard *twin, const struct listener_spec *spec,
 	return result;
 }
 
+/* As this listener wants it. */
 static int
-bind_new(const struct listener_spec *spec, struct path_node *ret_node,
-    char *ret_text)
+adopt(struct shard *shard, struct path_node *ret_node)
 {
+	const struct listener_spec *spec = shard->listener->spec;
+	uint32_t number;
+	int fd = listener_adopt(spec, &number, ret_node);
+
+	if (fd < 0)
+		return fd;
+	if (number != 0)
+		shard->number = number;
+	/* Best effort: it serves in any case, and is there. */
+	(void)set_nonblocking(fd, spec->nonblocking);
+	if (spec->address.family == ADDRESS_UNIX && number != 0)
+		(void)listener_path_set(spec, ret_node);
+	return fd;
+}
+
+static int
+bind_new(struct shard *shard, struct path_node *ret_node, char *ret_text)
+{
+	const struct listener_spec *spec = shard->listener->spec;
+	int fd = -1;
+
+	if (shard->listener->shard_count == 0)
+		fd = adopt(shard, ret_node);
+	if (fd >= 0)
+		return fd;
 	if (spec->address.family == ADDRESS_UNIX)
 		return listener_path_bind(spec, ret_node, ret_text);
 	return listener_address_bind(spec, listener_overlaps_ours(spec),
@@ -120,7 +145,8 @@ start_to_listen(const struct shard *shard, int fd)
 
 /*
  * Gives the shard a socket that listens and is watched.  The fd that it had
- * before is left to the caller.
+ * before is left to the caller.  Who carries the fds has it before it listens,
+ * so that what has a queue is never lost.
  */
 static int
 acquire(struct shard *shard, const struct shard *twin, char *ret_text)
@@ -135,12 +161,13 @@ acquire(struct shard *shard, const struct shard *twin, char *ret_text)
 		    twin->listener->path_inode };
 		fd = share(twin, listener->spec, ret_text);
 	} else {
-		fd = bind_new(listener->spec, &node, ret_text);
+		fd = bind_new(shard, &node, ret_text);
 	}
 	if (fd < 0)
 		return fd;
 	fd = fd_to_source(fd);
 	result = fstat(fd, &status) == 0 ? 0 : -errno;
+	shard_carry(shard, fd);
 	if (result == 0 && twin == NULL)
 		result = start_to_listen(shard, fd);
 	if (result == 0)
@@ -149,6 +176,7 @@ acquire(struct shard *shard, const struct shard *twin, char *ret_text)
 		listener_say(ret_text, listener->spec, "cannot listen: %s",
 		    strerror(-result));
 		listener_drop_path(listener, &node);
+		shard_carry(shard, shard->fd);
 		fd_close(fd);
 		return result;
 	}
@@ -173,7 +201,7 @@ shard_new(struct listener *listener, const struct shard *twin, uint32_t label,
 		return NULL;
 	}
 	*shard = (struct shard){ .reference_count = 1, .listener = listener,
-	    .fd = -1, .label = label };
+	    .number = shard_number_new(), .fd = -1, .label = label };
 	if (acquire(shard, twin, ret_text) != 0) {
 		free(shard);
 		return NULL;
@@ -182,9 +210,8 @@ shard_new(struct listener *listener, const struct shard *twin, uint32_t label,
 	return shard;
 }
 
-/* Of the address, not of the name. */
-static uint32_t
-count_lanes(const struct lanes *lanes)
+uint32_t
+lanes_count(const struct lanes *lanes)
 {
 	uint32_t labels = 0, count = 0;
 
@@ -194,6 +221,16 @@ count_lanes(const struct lanes *lanes)
 		labels |= UINT32_C(1) << s->label;
 	}
 	return count;
+}
+
+static bool
+came_with_reuse_port(const struct shard *shard)
+{
+	int value = 0;
+	socklen_t bytes = sizeof(value);
+
+	return getsockopt(shard->fd, SOL_SOCKET, SO_REUSEPORT, &value,
+	    &bytes) != 0 || value != 0;
 }
 
 /* Whoever joins the group now gets nothing until he is told to. */
@@ -207,9 +244,15 @@ prepare_to_join(struct listener *listener, char *ret_text)
 		    "shard, and cannot be divided");
 		return false;
 	}
-	if (count_lanes(lanes) == SHARDS_MAX) {
+	if (lanes_count(lanes) == SHARDS_MAX) {
 		listener_say(ret_text, listener->spec, "there are %d shards "
 		    "(SHARDS_MAX) at this address already", SHARDS_MAX);
+		return false;
+	}
+	if (!came_with_reuse_port(lanes_first(lanes))) {
+		listener_say(ret_text, listener->spec, "the socket that supd "
+		    "was started with came without SO_REUSEPORT (ReusePort= of "
+		    "its unit), and no other can join it");
 		return false;
 	}
 	lanes_try_to_migrate();
@@ -233,6 +276,7 @@ listener_join(struct listener *listener, char *ret_text)
 	if (shard == NULL)
 		return NULL;
 	lanes_refresh(listener->lanes);
+	listener_changed();
 	return shard;
 }
 
@@ -276,6 +320,13 @@ count_waiting(const struct shard *shard)
 	return queue.length;
 }
 
+static void
+close_fd(struct shard *shard)
+{
+	shard_carry(shard, -1);
+	fd_clear(&shard->fd);
+}
+
 /* Others are left: what waits goes to them, and they go on. */
 static void
 close_lane(struct shard *shard, struct shard_end *ret_end)
@@ -287,7 +338,7 @@ close_lane(struct shard *shard, struct shard_end *ret_end)
 	disown(shard->fd);
 	/* Someone else may have it, and would keep it in the group. */
 	(void)shutdown(shard->fd, SHUT_RD);
-	fd_clear(&shard->fd);
+	close_fd(shard);
 	lanes_left(lanes, shard->inode);
 }
 
@@ -324,10 +375,11 @@ shard_close(struct shard *shard, struct shard_end *ret_end)
 	close_for_good(shard, ret_end);
 	if (listener->shard_count == 0)
 		listener_leave(listener);
-	fd_close(shard->fd);
+	close_fd(shard);
 	if (listener->shard_count == 0)
 		listener_free(listener);
 	free(shard);
+	listener_changed();
 }
 
 void
@@ -354,6 +406,7 @@ shard_renew(struct shard *shard)
 	fd_close(old);
 	if (lanes != NULL)
 		lanes_refresh(lanes);
+	listener_changed();
 	return 0;
 }
 

@@ -82,6 +82,7 @@ note_broken(struct shard *shard)
 	shard->broken = true;
 	if (shard->listener->lanes != NULL)
 		lanes_refresh(shard->listener->lanes);
+	listener_changed();
 }
 
 static void

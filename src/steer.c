@@ -301,6 +301,36 @@ look(struct lanes *lanes)
 		state->unsure = false;
 }
 
+/* Where a shard that had a part is there no more. */
+static void
+fill_gaps(struct lanes *lanes)
+{
+	struct steering *steering = &lanes->steering;
+
+	if (steering->stable == NULL) {
+		steering->stable = steering->candidate;
+		steering->candidate = NULL;
+	}
+	if (steering->stable == NULL)
+		steering->stable = lanes_first(lanes);
+	if (steering->candidate == NULL)
+		steering->weight_permille = 0;
+}
+
+/* Before one of ours comes or goes, and after it: what is kept of the order
+ * must never be behind by more than that. */
+static void
+look_and_tell(struct lanes *lanes)
+{
+	struct socket_group before = lanes->group;
+	bool unsure = lanes->state.unsure;
+
+	look(lanes);
+	if (!group_equal(&before, &lanes->group) ||
+	    unsure != lanes->state.unsure)
+		listener_changed();
+}
+
 void
 lanes_refresh(struct lanes *lanes)
 {
@@ -308,8 +338,20 @@ lanes_refresh(struct lanes *lanes)
 		return;
 	if (lanes->steering.stable == NULL)
 		lanes->steering.stable = lanes_first(lanes);
-	look(lanes);
+	look_and_tell(lanes);
 	attach(lanes);
+}
+
+void
+lanes_restore(struct lanes *lanes, const struct socket_group *group,
+    const struct steering *steering)
+{
+	lanes->group = *group;
+	lanes->steering = *steering;
+	fill_gaps(lanes);
+	look(lanes);
+	if (!group_equal(group, &lanes->group))
+		attach(lanes);
 }
 
 void
@@ -320,6 +362,7 @@ lanes_left(struct lanes *lanes, uint64_t inode)
 		return;
 	/* The kernel does not tell, but we know. */
 	group_leave(&lanes->group, inode);
+	listener_changed();
 	attach(lanes);
 }
 
@@ -364,14 +407,8 @@ lanes_forget(struct lanes *lanes, const struct shard *gone)
 		steering->candidate = heir;
 	if (steering->stable == gone)
 		steering->stable = heir;
-	if (steering->stable == NULL) {
-		steering->stable = steering->candidate;
-		steering->candidate = NULL;
-	}
-	if (steering->stable == NULL)
-		steering->stable = lanes_first(lanes);
-	if (steering->candidate == NULL)
-		steering->weight_permille = 0;
+	fill_gaps(lanes);
+	listener_changed();
 	lanes_refresh(lanes);
 }
 
@@ -404,8 +441,10 @@ listener_steer(struct listener *listener, const struct steering *wanted,
 	lanes->steering = *wanted;
 	lanes_refresh(lanes);
 	error = lanes->state.attach_error;
-	if (error == 0)
+	if (error == 0) {
+		listener_changed();
 		return 0;
+	}
 	lanes->steering = before;
 	listener_say(ret_text, listener->spec, "cannot attach a program that "
 	    "divides connections: %s", strerror(-error));

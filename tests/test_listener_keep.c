@@ -1,0 +1,232 @@
+/*
+ * Listeners that outlive supd: what is saved, and what becomes of it.
+ */
+#include "keep_fixture.h"
+
+static void
+test_goes_on(void **state)
+{
+	(void)state;
+	for (int family = 0; family < SPEC_COUNT; family++) {
+		struct listener_spec spec = spec_of(family);
+		struct shard *shard;
+		uint32_t number;
+		int client;
+
+		spec.owner = NULL;
+		shard = open_or_fail(&spec);
+		number = shard->number;
+		client = connect_to(&spec);
+		restart();
+		shard = again(number);
+		listener_restored();
+		close(accept_from(shard));      /* it waited meanwhile */
+		close(client);
+		assert_serves(shard);
+		assert_ptr_equal(listener_find(&spec), shard->listener);
+		spec.backlog = 2 * BACKLOG;
+		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
+		assert_int_equal(shard->backlog_granted, 2 * BACKLOG);
+		shard_unref(shard);
+		assert_true(connect_to(&spec) < 0);
+		assert_int_equal(access(spec.address.path, F_OK), -1);
+	}
+}
+
+static void
+test_nobody_wants_it(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_UNIX);
+	struct shard *shard = open_or_fail(&spec);
+	uint32_t number = shard->number;
+
+	(void)state;
+	restart();
+	listener_restored();
+	assert_null(listener_first());
+	assert_null(listener_shard(number));
+	assert_int_equal(access(spec.address.path, F_OK), -1);
+}
+
+static void
+test_numbers_are_new(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4);
+	struct shard *shard = open_or_fail(&spec), *other;
+	uint32_t number = shard->number, last;
+
+	(void)state;
+	other = join_or_fail(shard->listener);
+	last = other->number;
+	assert_int_equal(last, number + 1);
+	shard_unref(other);
+	restart();
+	shard = again(number);
+	listener_restored();
+	other = join_or_fail(shard->listener);
+	assert_true(other->number > last);
+	shard_unref(other);
+	shard_unref(shard);
+}
+
+/* One that is gone may have left connections with its label. */
+static void
+test_labels_go_on(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4);
+	struct shard *shard = open_or_fail(&spec), *other;
+	uint32_t number = shard->number, label;
+
+	(void)state;
+	other = join_or_fail(shard->listener);
+	label = shard_label(other);
+	shard_unref(other);
+	restart();
+	shard = again(number);
+	listener_restored();
+	other = join_or_fail(shard->listener);
+	assert_int_equal(shard_label(other), (label + 1) % LABELS_MAX);
+	shard_unref(other);
+	shard_unref(shard);
+}
+
+/* The program is the kernel's: nothing is attached, or it would be refused. */
+static void
+test_split_goes_on(void **state)
+{
+	enum { COUNT = 2000, PERMILLE = 100 };
+	struct interval interval = binomial_interval(COUNT, PERMILLE);
+	static const char *const hosts[] = { "127.0.0.1", "::1" };
+	const int on = 1;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct lane_pair pair = pair_open(hosts[i], free_port());
+		struct route route = route_of(hosts[i], 0, hosts[i],
+		    pair.listener->spec->address.port);
+		const struct steering *now;
+		uint32_t numbers[LANES], got[LANES];
+
+		pair_steer(&pair, STEER_RANDOM, PERMILLE);
+		for (int k = 0; k < LANES; k++)
+			assert_int_equal(setsockopt(pair.shards[k]->fd,
+			    SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)), 0);
+		numbers_of(&pair, numbers);
+		restart();
+		pair = pair_again(numbers);
+		listener_restored();
+		expect_calm(pair.listener);
+		now = listener_steering(pair.listener);
+		assert_ptr_equal(now->stable, pair.shards[0]);
+		assert_ptr_equal(now->candidate, pair.shards[1]);
+		assert_int_equal(now->weight_permille, PERMILLE);
+		connect_all(&pair, &route, 1, COUNT, got);
+		assert_in_range(got[1], interval.least, interval.most);
+		pair_close(&pair);
+		forget_changes();
+	}
+}
+
+/* The last one has the first one's number, and no look would show it. */
+static void
+test_order_goes_on(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port()), rest;
+	uint32_t numbers[LANES];
+
+	(void)state;
+	rest = pair;
+	rest.shards[0] = join_or_fail(pair.listener);
+	rest.shards[1] = join_or_fail(pair.listener);
+	shard_unref(pair.shards[0]);    /* the fourth is number 0, */
+	shard_unref(pair.shards[1]);    /* and the third number 1 */
+	numbers_of(&rest, numbers);
+	restart();
+	rest = pair_again(numbers);
+	listener_restored();
+	for (int lane = 0; lane < LANES; lane++) {
+		pair_steer(&rest, STEER_RANDOM, lane == 0 ? 0 : 1000);
+		expect_lane(&rest, lane);
+	}
+	pair_close(&rest);
+}
+
+static void
+test_twins(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4), other;
+	struct shard *shard = open_or_fail(&spec), *twin, *joined;
+	uint32_t numbers[2];
+
+	(void)state;
+	other = spec;
+	snprintf(other.name, sizeof(other.name), "other");
+	twin = open_or_fail(&other);
+	assert_int_equal(twin->inode, shard->inode);
+	assert_true(twin->number != shard->number);
+	numbers[0] = shard->number;
+	numbers[1] = twin->number;
+	restart();
+	shard = again(numbers[0]);
+	twin = again(numbers[1]);
+	listener_restored();
+	assert_ptr_equal(shard->listener->lanes, twin->listener->lanes);
+	joined = join_or_fail(shard->listener);
+	expect_calm(twin->listener);
+	shard_unref(joined);
+	shard_unref(shard);
+	assert_serves(twin);
+	shard_unref(twin);
+}
+
+/* systemd keeps one fd of a file. */
+static void
+test_one_fd_for_twins(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_UNIX), other = spec;
+	struct shard *shard = open_or_fail(&spec), *twin;
+	uint32_t numbers[2];
+	char name[CARRY_NAME_BYTES_MAX + 1];
+	json_t *saved;
+
+	(void)state;
+	snprintf(other.name, sizeof(other.name), "other");
+	twin = open_or_fail(&other);
+	numbers[0] = shard->number;
+	numbers[1] = twin->number;
+	saved = listener_save();
+	end_supd();
+	snprintf(name, sizeof(name), "s%u", numbers[0]);
+	close(carry_take(name));
+	restore_or_fail(saved);
+	json_decref(saved);
+	shard = again(numbers[0]);
+	twin = again(numbers[1]);
+	listener_restored();
+	shard_unref(twin);
+	assert_serves(shard);
+	shard_unref(shard);
+}
+
+static int
+group(void)
+{
+	const struct CMUnitTest tests[] = {
+		KEEP_TEST(test_goes_on),
+		KEEP_TEST(test_nobody_wants_it),
+		KEEP_TEST(test_numbers_are_new),
+		KEEP_TEST(test_labels_go_on),
+		KEEP_TEST(test_split_goes_on),
+		KEEP_TEST(test_order_goes_on),
+		KEEP_TEST(test_twins),
+		KEEP_TEST(test_one_fd_for_twins),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
+
+int
+main(void)
+{
+	return run_apart(group, true);
+}
