@@ -35,8 +35,9 @@ layers='
 2 engine     state_write
 2 engine     command command_deploy command_event command_parts command_rollout
 2 engine     command_status
-3 mechanism  diag listener listener_address listener_group listener_label
-3 mechanism  listener_path listener_private listener_queue listener_shard
+3 mechanism  diag listener listener_address listener_adopt listener_group
+3 mechanism  listener_keep listener_label listener_path listener_private
+3 mechanism  listener_queue listener_record listener_restore listener_shard
 3 mechanism  listener_watch steer steer_migrate
 3 mechanism  carry journal
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
@@ -46,7 +47,7 @@ layers='
 3 mechanism  ledger ledger_cursor
 3 mechanism  crew crew_adopt crew_private crew_talk orphan
 3 mechanism  live live_lane live_parts live_port live_socket live_task live_world
-3 mechanism  notify notify_parse reactor
+3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
 4 program    supd
 4 program    supd_init supd_init_boot supd_init_store
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy

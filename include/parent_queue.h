@@ -1,0 +1,34 @@
+/*
+ * The messages to the parent: the socket, and what is queued for it.  Only
+ * parent*.c include this; parent_store() and its like are in parent.h.
+ */
+#ifndef SUPD_PARENT_QUEUE_H
+#define SUPD_PARENT_QUEUE_H
+
+enum parent_outcome {
+	PARENT_SENT,
+	PARENT_FULL,    /* there is room when poll(2) says so */
+	PARENT_REFUSED, /* this message never gets there; it is in the log */
+	PARENT_LATER,   /* this one does not now; others may */
+	PARENT_LOST,    /* nobody is there, and nobody has what was sent */
+};
+
+/* `address` as in NOTIFY_SOCKET.  0 or -errno; a parent that is not there now
+ * is no error. */
+int parent_socket_open(const char *address);
+void parent_socket_close(void);
+int parent_socket_fd(void);     /* -1: no parent */
+
+/* At most NOTIFY_FDS_MAX fds. */
+enum parent_outcome parent_socket_send(const char *text, const int *fds,
+    unsigned fd_count);
+
+/* All was sent: says so, if there were errors. */
+void parent_socket_is_well(void);
+
+/* Lines of assignments.  Unsent ones that begin with the same variable are
+ * replaced. */
+void parent_queue_say(const char *lines);
+void parent_queue_release(void);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * The socket to the parent, and what its errors mean.
+ *
+ * A datagram socket is connected to one that is bound; when that is closed, a
+ * message finds out.  The name may be bound again later, so we connect anew.
+ */
+#include "parent_queue.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "bounds.h"
+#include "fd.h"
+#include "log.h"
+
+static struct {
+	int fd;
+	struct sockaddr_un address;
+	socklen_t address_bytes;
+	bool connected;
+	int said_error;         /* until all is well again */
+	int said_refused;
+} parent = { .fd = -1 };
+
+/* Others than unix sockets have no fd store. */
+static int
+set_address(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length < 2 || (text[0] != '/' && text[0] != '@'))
+		return -EAFNOSUPPORT;
+	if (length >= sizeof(parent.address.sun_path))
+		return -ENAMETOOLONG;
+	memset(&parent.address, 0, sizeof(parent.address));
+	parent.address.sun_family = AF_UNIX;
+	memcpy(parent.address.sun_path, text, length);
+	if (text[0] == '@')
+		parent.address.sun_path[0] = '\0';
+	else
+		length++;
+	parent.address_bytes = (socklen_t)(offsetof(struct sockaddr_un,
+	    sun_path) + length);
+	return 0;
+}
+
+int
+parent_socket_open(const char *address)
+{
+	int error = set_address(address);
+
+	if (error < 0)
+		return error;
+	parent.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (parent.fd < 0)
+		return -errno;
+	parent.fd = fd_to_private(parent.fd);
+	parent.connected = false;
+	parent.said_error = parent.said_refused = 0;
+	return 0;
+}
+
+void
+parent_socket_close(void)
+{
+	fd_clear(&parent.fd);
+}
+
+int
+parent_socket_fd(void)
+{
+	return parent.fd;
+}
+
+static int
+transmit(const char *text, const int *fds, unsigned fd_count)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(NOTIFY_FDS_MAX *
+	    sizeof(int))] = { 0 };
+	size_t fds_bytes = fd_count * sizeof(int);
+	char bytes[NOTIFY_BYTES_MAX];
+	struct iovec part = { bytes, strlen(text) };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t count;
+
+	assert(part.iov_len <= sizeof(bytes) && fd_count <= NOTIFY_FDS_MAX);
+	memcpy(bytes, text, part.iov_len);
+	if (fd_count > 0) {
+		header.msg_control = control;
+		header.msg_controllen = CMSG_SPACE(fds_bytes);
+		CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&header)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&header)->cmsg_len = CMSG_LEN(fds_bytes);
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), fds, fds_bytes);
+	}
+	do {
+		count = sendmsg(parent.fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (count < 0 && errno == EINTR);
+	return count < 0 ? -errno : 0;
+}
+
+static void
+complain(int error)
+{
+	if (error != parent.said_error)
+		log_error("the parent (NOTIFY_SOCKET) cannot be told how supd "
+		    "is and which fds to keep: %s; tried again",
+		    strerror(-error));
+	parent.said_error = error;
+}
+
+static enum parent_outcome
+refused(const char *text, int error)
+{
+	if (error != parent.said_refused)
+		log_error("this cannot be sent to the parent (NOTIFY_SOCKET): "
+		    "%s: %s; it is left out", text, strerror(-error));
+	parent.said_refused = error;
+	return PARENT_REFUSED;
+}
+
+enum parent_outcome
+parent_socket_send(const char *text, const int *fds, unsigned fd_count)
+{
+	int error = 0;
+
+	if (!parent.connected && connect(parent.fd,
+	    (struct sockaddr *)&parent.address, parent.address_bytes) < 0)
+		error = -errno;
+	if (error == 0) {
+		parent.connected = true;
+		error = transmit(text, fds, fd_count);
+	}
+	switch (-error) {
+	case 0:
+		return PARENT_SENT;
+	case EAGAIN:
+		return PARENT_FULL;
+	case EMSGSIZE:
+	case EBADF:
+	case EINVAL:
+		return refused(text, error);
+	case ETOOMANYREFS:      /* of fds that are on their way */
+	case ENOBUFS:
+	case ENOMEM:
+		complain(error);
+		return PARENT_LATER;
+	default:
+		complain(error);
+		parent.connected = false;
+		return PARENT_LOST;
+	}
+}
+
+void
+parent_socket_is_well(void)
+{
+	if (parent.said_error != 0)
+		log_notice("the parent is told everything again");
+	parent.said_error = 0;
+}
