@@ -13,8 +13,8 @@
  *   supd-control, supd-lock   of runtime_dir; across an exec only:
  *   supd-client               who asked for the upgrade, and waits
  *   supd-previous             the supd before, to go back to
- *   w3.17                     service 3, incarnation 17: pidfd, notify socket,
- *                             readiness pipe
+ *   w3.17                     service 3, incarnation 17: pidfd, notify socket
+ *   p3.17                     its readiness pipe, until it is ready
  *   r12                       a pinned release: executable, directory
  *   s7                        a listener's shard
  *
@@ -61,14 +61,13 @@ int carry_init(struct carried *ret_carried);
  * since: the one before could go on as if this supd had never been.
  */
 void carry_settle(void);
-bool carry_is_unsettled(void);
 
 /*
- * These fds outlive supd under this name, which replaces what had it before.
- * They stay the caller's, and open at these numbers until carry_drop().  `store`:
- * the parent gets them too, else they are carried across an exec only.  When
- * there is no room for more names (CARRY_NAMES_MAX) they are not, and it is
- * logged.
+ * These fds outlive supd under this name, which replaces what had it before (the
+ * parent is without them for a moment then).  They stay the caller's, and open at
+ * these numbers until carry_drop().  `store`: the parent gets them too, else they
+ * are carried across an exec only.  When there is no room for more names
+ * (CARRY_NAMES_MAX) they are not, and it is logged.
  */
 void carry_put(const char *name, const int *fds, unsigned count, bool store);
 

@@ -11,6 +11,7 @@
  *   command_status.c     Status, RolloutStatus: the engine's state as JSON
  *   command_deploy.c     Reload, Undo, Restart and who waits for them
  *   command_event.c      Events: the latest ones, and who follows
+ *   command_upgrade.c    Upgrade: of supd itself
  */
 #ifndef SUPD_COMMAND_H
 #define SUPD_COMMAND_H
@@ -62,6 +63,11 @@ struct command_port {
 	    size_t limit, char ***ret_lines);
 	const char *(*ledger_error)(void *ctx);         /* NULL: none */
 	const char *(*config_path)(void *ctx);
+	/* Why and when supd was started anew last, or NULL: it was not. */
+	const char *(*restarted)(void *ctx, int64_t *ret_time_s);
+	/* Begins an upgrade of supd itself, see live_upgrade(). */
+	int (*upgrade)(void *ctx, const char *path, uint32_t client,
+	    char *ret_text);
 };
 
 struct command;
@@ -87,6 +93,16 @@ void command_notice(struct command *, const struct notice *, int64_t time_ms);
 /* Once per turn, after engine_turn(): answers who waited for a rollout that
  * has ended. */
 void command_turn(struct command *);
+
+/* How the upgrade goes that this client has asked for. */
+void command_upgrade_stage(struct command *, uint32_t client,
+    const char *stage, const char *path);
+void command_upgrade_refused(struct command *, uint32_t client,
+    const char *why);
+void command_upgrade_failed(struct command *, uint32_t client,
+    const char *why);
+void command_upgrade_done(struct command *, uint32_t client, const char *from,
+    uint32_t worker_count, uint64_t not_answering_ms);
 
 /* The JSON of a deployment, as in the ledger and in answers; the caller frees
  * it.  NULL without memory. */

@@ -89,6 +89,7 @@ void call_resume(struct call *);
 void call_promote(struct call *);
 void call_abort(struct call *);
 void call_events(struct call *);
+void call_upgrade(struct call *);
 
 /* A notice of a rollout that somebody waits for. */
 void command_tell_waiters(struct command *, const struct notice *,

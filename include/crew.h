@@ -25,9 +25,12 @@ typedef void (*crew_report)(void *ctx, const struct event *);
 
 /*
  * `notify_dir` is where the notify sockets are; it exists, and everybody may
- * enter it.  What a former supd left in it is removed.  0 or -errno.
+ * enter it.  0 or -errno.
  */
 int crew_init(const char *notify_dir, crew_report, void *ctx);
+
+/* Removes from that directory what a former supd has left and no member has. */
+void crew_clean(void);
 
 /* Starts a worker.  As world.start, whose text it writes. */
 enum start_result crew_start(const struct start *, struct member **ret_member,
@@ -49,6 +52,22 @@ int crew_adopt(struct member *, pid_t pid);
  * watches of the turn have run.
  */
 void crew_sweep(void);
+
+/*
+ * For the supd that comes after this one: a member's handle (HANDLE_BYTES_MAX),
+ * and the member again by it.  NULL: it cannot be followed any more.
+ */
+void crew_handle(const struct member *, char *ret_handle);
+struct member *crew_restore(uint32_t service, struct worker_id, pid_t,
+    const char *handle);
+
+/* Workers that a former supd has started and that no member is are told to end,
+ * and killed in time. */
+void crew_end_unclaimed(void);
+
+/* The process that a pidfd is of, by its number now: -1: it has ended and was
+ * reaped; 0: unknown. */
+pid_t crew_pidfd_process(int pidfd);
 
 /* A worker's process by its pid, or NULL. */
 struct member *crew_find(pid_t pid);

@@ -58,6 +58,11 @@ void ctlsock_close(void);
  * finishing; one that has too much unread is closed. */
 void ctlsock_send(uint32_t client, const char *json, size_t size_bytes);
 
+/* The fd of a client, which stays the client's; -1: it is gone.  Another supd can
+ * take it over by ctlsock_adopt(), which returns its number, or 0. */
+int ctlsock_fd(uint32_t client);
+uint32_t ctlsock_adopt(int fd);
+
 /* Closes it once what is queued was sent. */
 void ctlsock_finish(uint32_t client);
 

@@ -4,12 +4,24 @@
  *   live_world.c   struct world: releases, workers, the ledger, the log
  *   live_port.c    struct command_port: clients, memory, queues, history
  *   live_socket.c  listeners in the loop: the broken and the crowded ones
+ *   live_keep.c    handles of what outlives supd
+ *   live_resume.c  going on where another supd was
+ *   live_upgrade.c another build of supd takes over
  */
 #ifndef SUPD_LIVE_H
 #define SUPD_LIVE_H
 
+#include <sys/resource.h>
+
+#include "carry.h"
 #include "command.h"
 #include "world.h"
+
+/* Where supd's own files are; cannot change as long as there is a supd. */
+struct places {
+	char *runtime_dir, *state_dir;
+	char *control_group;            /* or NULL */
+};
 
 struct live {
 	struct engine engine;
@@ -17,6 +29,14 @@ struct live {
 	struct world world;
 	struct command_port port;
 	const char *config_path;        /* absolute */
+	char **argv;                    /* of the supd that comes next */
+	struct places places;
+	struct carried carried;         /* why this supd runs; */
+	int64_t restarted_s;            /* 0: as the first one */
+	char restarted_why[128];
+	bool engine_lost;               /* there was a state, and it was no use */
+	bool begun;                     /* it has had its first turn */
+	bool settled;                   /* a turn of it was committed */
 };
 
 /* Fills in world and port; `live` stays where it is. */

@@ -10,6 +10,8 @@
 
 /* live_lane.c */
 int live_bind(struct release *, char *ret_text);
+/* A shard for one of its addresses, with a reference; or NULL and a sentence. */
+struct shard *live_bind_one(const struct listener_spec *, char *ret_text);
 void live_unbind(struct release *, struct lane_end *ret_end);
 void live_adjust(struct release *, const struct spec *);
 int live_join(struct release *, char *ret_text);
@@ -20,5 +22,14 @@ uint64_t live_accepted(void);
 /* live_task.c */
 int live_run(struct live *, const struct task_request *, char *ret_text);
 void live_cancel(uint64_t id);
+bool live_has_task(uint64_t id);
+
+/* live_keep.c */
+void live_keep_worker(const void *process, char *ret_handle);
+void *live_restore_worker(uint32_t service, const struct worker *, pid_t,
+    const char *handle);
+void live_keep_release(const struct release *, char *ret_handle);
+int live_restore_release(struct release *, const char *handle,
+    char *ret_text);
 
 #endif

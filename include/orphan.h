@@ -17,6 +17,15 @@
  * only process groups are cleared). */
 int orphan_init(const char *notify_dir);
 
+/* Of a notify socket, with its NUL. */
+enum { ORPHAN_NAME_BYTES = 32 };
+
+/* The notify socket that a process was started with; false: none of ours. */
+bool orphan_socket(pid_t, char ret_name[ORPHAN_NAME_BYTES]);
+
+/* Was this process started with the notify socket of this name? */
+bool orphan_has_socket(pid_t, const char *name);
+
 /*
  * Kills each child of ours that nobody knows, and whose worker is gone.
  * `is_known` and `has_socket` say so; the number killed is returned.  A group

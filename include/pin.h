@@ -29,6 +29,16 @@ struct release *pin_clone(const struct release *, char *ret_text);
 void pin_release_free(struct release *);
 
 /*
+ * A release that a former supd has pinned under this number, with everything but
+ * its fds: they are found again, or opened again where the same build is still
+ * there.  0, or -1 and a sentence, and the fds are -1.
+ */
+int pin_restore(struct release *, uint32_t number, char *ret_text);
+
+/* Nothing can be started from it any more; its fds are -1. */
+void pin_close(struct release *);
+
+/*
  * Is the build still the one that was pinned?  0, or -ESTALE if the file that
  * would be executed was changed in place (or, for a script, replaced), or
  * another -errno.

@@ -42,6 +42,7 @@ struct release {
 	struct spec *spec;                      /* a reference */
 	char *path;             /* the executable, resolved */
 	char *directory;        /* the working directory, resolved */
+	uint32_t pin_number;    /* of its fds, see pin_keep() */
 	int executable_fd;      /* O_PATH */
 	int directory_fd;       /* O_PATH */
 	bool script;            /* starts with #! : executed by its path */

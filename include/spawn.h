@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "event.h"
@@ -80,6 +81,11 @@ struct process {
  * are noted: set all handlers before.  Returns 0 or -errno.  Call once.
  */
 int spawn_init(void);
+
+/* The limit that children get: what supd was started with, or, where another
+ * supd has executed this one, what that one was. */
+void spawn_set_files_limit(const struct rlimit *);
+void spawn_files_limit(struct rlimit *ret_limit);
 
 /*
  * Starts a worker.  Returns 0 once it has executed (or was killed by somebody

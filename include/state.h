@@ -104,6 +104,12 @@ const char *state_image_supd(const struct state_image *);
 void state_resume(struct state_image *, struct engine *ret_engine,
     const struct world *);
 
+/*
+ * A turn may have been lost: what it numbered (workers, tasks) is still there, so
+ * these numbers are passed over.
+ */
+void state_turn_was_lost(struct engine *);
+
 /* Frees an engine's memory, and leaves all that the world has as it is. */
 void state_forget(struct engine *);
 

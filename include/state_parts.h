@@ -25,7 +25,7 @@ struct release_shadow {
 	struct release release;         /* its pointers are not looked at */
 	struct kept_release kept;
 	uint32_t config;
-	char handle[HANDLE_BYTES_MAX];
+	char handle[RELEASE_HANDLE_BYTES_MAX];
 };
 
 struct worker_shadow {
@@ -90,7 +90,7 @@ struct image_handle {
 	uint32_t service;               /* its place in the engine's list */
 	struct release *release;        /* or NULL, and it is a worker's: */
 	uint32_t worker;                /* its place in the fleet */
-	char text[HANDLE_BYTES_MAX];
+	char text[RELEASE_HANDLE_BYTES_MAX];
 };
 
 struct image_config {

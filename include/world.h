@@ -79,7 +79,10 @@ struct past {
 	uint64_t fingerprint_good;
 };
 
-enum { HANDLE_BYTES_MAX = 128 };
+enum {
+	HANDLE_BYTES_MAX = 128,         /* of a worker's handle */
+	RELEASE_HANDLE_BYTES_MAX = 768,
+};
 
 struct world {
 	void *ctx;
@@ -140,11 +143,10 @@ struct world {
 	void (*cancel)(void *ctx, uint64_t id);
 
 	/*
-	 * What outlives a supd (state.h).  A handle is text of at most
-	 * HANDLE_BYTES_MAX bytes with its NUL by which a later supd's world
-	 * finds the same again: the name of an fd, say.  That of a worker is
-	 * asked for when its process or pid is another than before, that of a
-	 * release after each turn.
+	 * What outlives a supd (state.h).  A handle is text, bounded as above
+	 * with its NUL, by which a later supd's world finds the same again: the
+	 * name of an fd, say.  That of a worker is asked for when its process or
+	 * pid is another than before, that of a release after each turn.
 	 */
 	void (*keep_worker)(void *ctx, const void *process, char *ret_handle);
 	void (*keep_release)(void *ctx, const struct release *,

@@ -306,6 +306,7 @@ static const struct method {
 	{ "io.supd.Scale", call_scale },
 	{ "io.supd.Signal", call_signal },
 	{ "io.supd.Events", call_events },
+	{ "io.supd.Upgrade", call_upgrade },
 	{ "io.supd.Shutdown", call_shutdown },
 	{ "org.varlink.service.GetInfo", call_info },
 	{ "org.varlink.service.GetInterfaceDescription", call_description },

@@ -189,13 +189,25 @@ service_json(struct call *call, struct service *s)
 }
 
 static json_t *
+restarted(const struct command_port *port)
+{
+	int64_t time_s;
+	const char *why = port->restarted(port->ctx, &time_s);
+
+	if (why == NULL)
+		return json_null();
+	return json_pack("{s:I, s:o}", "at_s", (json_int_t)time_s,
+	    "why", command_text(why));
+}
+
+static json_t *
 supervisor_json(struct call *call)
 {
 	const struct command_port *port = call->command->port;
 	const struct engine *engine = call->command->engine;
 	const struct world *world = engine->world;
 
-	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:o, s:o, s:o}",
 	    "version", PACKAGE_VERSION,
 	    "pid", (int)getpid(),
 	    "phase", engine->phase == ENGINE_RUNNING ? "running" : "stopping",
@@ -204,7 +216,8 @@ supervisor_json(struct call *call)
 	    "memory_bytes",
 	    (json_int_t)world->memory_bytes(world->ctx, getpid()),
 	    "config", command_text(port->config_path(port->ctx)),
-	    "ledger_error", command_text(port->ledger_error(port->ctx)));
+	    "ledger_error", command_text(port->ledger_error(port->ctx)),
+	    "restarted", restarted(port));
 }
 
 void

@@ -31,7 +31,6 @@
 
 enum {
 	BUCKET_COUNT = 1024,            /* of members by pid; a power of two */
-	SOCKET_NAME_BYTES = 32,
 };
 
 static struct member *buckets[BUCKET_COUNT];
@@ -72,31 +71,32 @@ crew_leave(struct member *m)
 	*link = m->next;
 }
 
-static void
-socket_name(const struct member *m, char *ret_name)
+void
+crew_socket_name(const struct member *m,
+    char ret_name[CREW_SOCKET_NAME_BYTES])
 {
-	(void)snprintf(ret_name, SOCKET_NAME_BYTES, "%c%u.%u",
+	(void)snprintf(ret_name, CREW_SOCKET_NAME_BYTES, "%c%u.%u",
 	    m->kill_mode == KILL_MODE_GROUP ? 'g' : 'p', m->service,
 	    m->id.incarnation);
 }
 
-static void
-socket_path(const struct member *m, char *ret_path, size_t size)
+void
+crew_socket_path(const struct member *m, char *ret_path, size_t size)
 {
-	char name[SOCKET_NAME_BYTES];
+	char name[CREW_SOCKET_NAME_BYTES];
 
-	socket_name(m, name);
+	crew_socket_name(m, name);
 	(void)snprintf(ret_path, size, "%s/%s", directory, name);
 }
 
 bool
 crew_has_socket(const char *name)
 {
-	char own[SOCKET_NAME_BYTES];
+	char own[CREW_SOCKET_NAME_BYTES];
 
 	for (unsigned i = 0; i < BUCKET_COUNT; i++) {
 		for (struct member *m = buckets[i]; m != NULL; m = m->next) {
-			socket_name(m, own);
+			crew_socket_name(m, own);
 			if (strcmp(own, name) == 0)
 				return true;
 		}
@@ -104,18 +104,19 @@ crew_has_socket(const char *name)
 	return false;
 }
 
-static bool
-is_known(pid_t pid)
+bool
+crew_is_known(pid_t pid)
 {
-	return crew_find(pid) != NULL || task_has(pid);
+	return crew_find(pid) != NULL || task_has(pid) ||
+	    crew_is_unclaimed(pid);
 }
 
-/* Closes everything but the pidfd's process, which must be gone. */
-static void
-free_member(struct member *m)
+void
+crew_free(struct member *m)
 {
-	char path[128];
+	char path[CREW_SOCKET_PATH_BYTES];
 
+	crew_forget(m);
 	reactor_unwatch(&m->exit_watch);
 	reactor_unwatch(&m->notify_watch);
 	reactor_unwatch(&m->ready_watch);
@@ -123,7 +124,7 @@ free_member(struct member *m)
 	fd_close(m->ready_fd);
 	if (m->notify_fd >= 0) {
 		fd_close(m->notify_fd);
-		socket_path(m, path, sizeof(path));
+		crew_socket_path(m, path, sizeof(path));
 		(void)unlink(path);     /* at worst the next start removes it */
 	}
 	free(m);
@@ -164,8 +165,8 @@ member_ended(struct member *m)
 	}
 	event.exit = process_reap(m->pidfd);
 	crew_leave(m);
-	free_member(m);
-	(void)orphan_kill(is_known, crew_has_socket, killed_group);
+	crew_free(m);
+	(void)orphan_kill(crew_is_known, crew_has_socket, killed_group);
 	report(report_ctx, &event);
 }
 
@@ -202,7 +203,7 @@ crew_sweep(void)
 		any = true;
 	}
 	if (any)        /* one that ended may have left others to us */
-		(void)orphan_kill(is_known, crew_has_socket, 0);
+		(void)orphan_kill(crew_is_known, crew_has_socket, 0);
 }
 
 /*
@@ -213,8 +214,14 @@ static enum start_result
 check_build(const struct start *start, char *ret_text)
 {
 	const struct release *r = start->release;
-	int error = pin_check(r);
+	int error;
 
+	if (r->executable_fd < 0) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "revision %u was "
+		    "lost when supd was started anew", r->revision);
+		return START_FAILED;
+	}
+	error = pin_check(r);
 	if (error == 0)
 		return START_DONE;
 	if (start->strict) {
@@ -236,7 +243,7 @@ open_ears(struct member *m, const struct release *r, char *path,
 {
 	int ends[2];
 
-	socket_path(m, path, path_size);
+	crew_socket_path(m, path, path_size);
 	m->notify_fd = notify_open(path);
 	if (m->notify_fd < 0)
 		return m->notify_fd;
@@ -268,7 +275,8 @@ execute(struct member *m, const struct start *start, char *ret_text)
 {
 	const struct release *r = start->release;
 	int fds[LISTENERS_MAX], write_fd = -1, error;
-	char names[LISTENERS_MAX * (NAME_LENGTH_MAX + 1)] = "", path[128];
+	char names[LISTENERS_MAX * (NAME_LENGTH_MAX + 1)] = "";
+	char path[CREW_SOCKET_PATH_BYTES];
 	struct spawn_failure failure = { .stage = SPAWN_NOTIFY };
 	struct process process;
 	struct launch launch = {
@@ -300,6 +308,15 @@ execute(struct member *m, const struct start *start, char *ret_text)
 	return START_DONE;
 }
 
+void
+crew_follow(struct member *m)
+{
+	crew_keep(m);
+	crew_enter(m);
+	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, crew_on_exit, m);
+	crew_listen(m);
+}
+
 enum start_result
 crew_start(const struct start *start, struct member **ret_member,
     pid_t *ret_pid, char *ret_text)
@@ -322,12 +339,10 @@ crew_start(const struct start *start, struct member **ret_member,
 	if (result == START_DONE)
 		result = execute(m, start, ret_text);
 	if (result != START_DONE) {
-		free_member(m);
+		crew_free(m);
 		return result;
 	}
-	crew_enter(m);
-	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, crew_on_exit, m);
-	crew_listen(m);
+	crew_follow(m);
 	*ret_member = m;
 	*ret_pid = m->pid;
 	return START_DONE;
@@ -353,8 +368,8 @@ crew_kill(struct member *m, enum kill_mode mode)
 	crew_signal(m, SIGKILL);
 }
 
-static void
-remove_leftovers(void)
+void
+crew_clean(void)
 {
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
@@ -362,7 +377,8 @@ remove_leftovers(void)
 	if (dir == NULL)
 		return;
 	while ((entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] == 'g' || entry->d_name[0] == 'p')
+		if ((entry->d_name[0] == 'g' || entry->d_name[0] == 'p') &&
+		    !crew_has_socket(entry->d_name))
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	(void)closedir(dir);
 }
@@ -373,12 +389,11 @@ crew_init(const char *notify_dir, crew_report to, void *ctx)
 	int error;
 
 	/* Room for the names, in sun_path too. */
-	if (strlen(notify_dir) + SOCKET_NAME_BYTES > sizeof(directory))
+	if (strlen(notify_dir) + CREW_SOCKET_NAME_BYTES > sizeof(directory))
 		return -ENAMETOOLONG;
 	(void)strcpy(directory, notify_dir);
 	report = to;
 	report_ctx = ctx;
-	remove_leftovers();
 	error = orphan_init(notify_dir);
 	if (error < 0)
 		log_warning("cannot list our children: %s; a process that "

@@ -71,6 +71,7 @@ crew_adopt(struct member *m, pid_t pid)
 	m->pid = pid;
 	m->pidfd = fd_to_private(pidfd);
 	crew_enter(m);
+	crew_keep(m);
 	reactor_watch(&m->exit_watch, m->pidfd, REACTOR_READ, crew_on_exit, m);
 	return 0;
 }

@@ -102,6 +102,7 @@ on_ready_fd(void *ctx, int events)
 	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
 		return;
 	reactor_unwatch(&m->ready_watch);
+	crew_forget_ready(m);
 	fd_clear(&m->ready_fd);
 	if (size > 0)
 		crew_tell(m, EVENT_READY, 0, NULL);
@@ -110,8 +111,9 @@ on_ready_fd(void *ctx, int events)
 void
 crew_listen(struct member *m)
 {
-	reactor_watch(&m->notify_watch, m->notify_fd, REACTOR_READ, on_notify,
-	    m);
+	if (m->notify_fd >= 0)
+		reactor_watch(&m->notify_watch, m->notify_fd, REACTOR_READ,
+		    on_notify, m);
 	if (m->ready_fd >= 0)
 		reactor_watch(&m->ready_watch, m->ready_fd, REACTOR_READ,
 		    on_ready_fd, m);

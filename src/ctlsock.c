@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "carry.h"
 #include "ctlsock_client.h"
 #include "ctlsock_reserve.h"
 #include "fd.h"
@@ -30,6 +31,7 @@
 #include "reactor.h"
 
 #define TEMPORARY_SUFFIX ".new"
+#define CARRIED_NAME "supd-control"
 #define ACCEPT_PAUSE_MS UINT64_C(1000)
 
 static struct {
@@ -220,6 +222,42 @@ accept_client(void *ctx, int events)
 		pause_accepting(error);
 }
 
+static int
+make_socket(const char *path, gid_t group)
+{
+	int error, fd;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	error = publish(fd, path, group);
+	if (error == 0)
+		return fd;
+	fd_close(fd);
+	return error;
+}
+
+/* That of the supd before, with whoever waits in its queue; the directory is
+ * ours alone, so that the path leads to it if it leads to a socket.  -1: none. */
+static int
+inherit_socket(const char *path)
+{
+	int fd = carry_take(CARRIED_NAME), listens = 0;
+	socklen_t bytes = sizeof(listens);
+	struct stat status;
+
+	if (fd < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 &&
+	    listens && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+		control.device = status.st_dev;
+		control.inode = status.st_ino;
+		return fd;
+	}
+	fd_close(fd);
+	return -1;
+}
+
 int
 ctlsock_open(const char *path, gid_t group,
     const struct ctlsock_handler *handler)
@@ -230,24 +268,21 @@ ctlsock_open(const char *path, gid_t group,
 	if (strlen(path) + sizeof(TEMPORARY_SUFFIX) > sizeof(control.path))
 		return -ENAMETOOLONG;
 	memset(&control, 0, sizeof(control));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
 	error = ctlsock_client_init(handler);
-	if (error < 0) {
-		fd_close(fd);
+	if (error < 0)
 		return error;
-	}
-	error = publish(fd, path, group);
-	if (error < 0) {
-		fd_close(fd);
+	fd = inherit_socket(path);
+	if (fd < 0)
+		fd = make_socket(path, group);
+	if (fd < 0) {
 		ctlsock_client_release();
-		return error;
+		return fd;
 	}
 	strcpy(control.path, path);
 	control.fd = fd_to_private(fd);
 	control.group = group;
 	control.open = true;
+	carry_put(CARRIED_NAME, &control.fd, 1, true);
 	reactor_watch(&control.watch, control.fd, REACTOR_READ, accept_client,
 	    NULL);
 	ctlsock_reserve_fill();
@@ -267,6 +302,7 @@ ctlsock_close(void)
 	if (lstat(control.path, &status) == 0 &&
 	    status.st_dev == control.device && status.st_ino == control.inode)
 		(void)unlink(control.path);
+	carry_drop(CARRIED_NAME);
 	fd_clear(&control.fd);
 	ctlsock_client_release();
 	ctlsock_reserve_release();

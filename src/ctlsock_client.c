@@ -188,6 +188,24 @@ ctlsock_send(uint32_t number, const char *json, size_t size_bytes)
 		await(client);
 }
 
+int
+ctlsock_fd(uint32_t number)
+{
+	const struct client *client = find(number);
+
+	return client != NULL ? client->fd : -1;
+}
+
+uint32_t
+ctlsock_adopt(int fd)
+{
+	if (!ctlsock_client_has_room()) {
+		fd_close(fd);
+		return 0;
+	}
+	return ctlsock_client_add(fd) == 0 ? clients.number_last : 0;
+}
+
 void
 ctlsock_finish(uint32_t number)
 {

@@ -89,22 +89,32 @@ live_unbind(struct release *release, struct lane_end *ret_end)
 	let_go(release, ret_end);
 }
 
+struct shard *
+live_bind_one(const struct listener_spec *spec, char *ret_text)
+{
+	const struct listener *l = listener_find(spec);
+	struct shard *s;
+
+	if (l != NULL)
+		return shard_ref(main_shard(l));
+	s = listener_open(spec, ret_text);
+	if (s != NULL)
+		check_backlog(s);
+	return s;
+}
+
 int
 live_bind(struct release *release, char *ret_text)
 {
 	const struct spec *spec = release->spec;
 
 	for (size_t i = 0; i < spec->socket_count; i++) {
-		const struct listener *l = listener_find(&spec->sockets[i]);
-		struct shard *s = l != NULL ? shard_ref(main_shard(l)) :
-		    listener_open(&spec->sockets[i], ret_text);
+		struct shard *s = live_bind_one(&spec->sockets[i], ret_text);
 
 		if (s == NULL) {
 			let_go(release, NULL);
 			return -1;
 		}
-		if (l == NULL)
-			check_backlog(s);
 		release->shards[release->shard_count++] = s;
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #include "ctlsock.h"
 #include "ledger.h"
 #include "listener.h"
+#include "live_upgrade.h"
 #include "pin.h"
 #include "steer.h"
 
@@ -96,6 +97,21 @@ port_config_path(void *ctx)
 	return live->config_path;
 }
 
+static const char *
+port_restarted(void *ctx, int64_t *ret_time_s)
+{
+	const struct live *live = ctx;
+
+	*ret_time_s = live->restarted_s;
+	return live->restarted_s != 0 ? live->restarted_why : NULL;
+}
+
+static int
+port_upgrade(void *ctx, const char *path, uint32_t client, char *ret_text)
+{
+	return live_upgrade(ctx, path, client, ret_text);
+}
+
 void
 live_port_init(struct live *live)
 {
@@ -110,5 +126,7 @@ live_port_init(struct live *live)
 		.history = port_history,
 		.ledger_error = port_ledger_error,
 		.config_path = port_config_path,
+		.restarted = port_restarted,
+		.upgrade = port_upgrade,
 	};
 }

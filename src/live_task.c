@@ -208,13 +208,27 @@ live_run(struct live *live, const struct task_request *request, char *ret_text)
 	return result;
 }
 
-void
-live_cancel(uint64_t id)
+static struct running *
+find(uint64_t id)
 {
 	struct running *r = all;
 
 	while (r != NULL && r->id != id)
 		r = r->next;
+	return r;
+}
+
+bool
+live_has_task(uint64_t id)
+{
+	return find(id) != NULL;
+}
+
+void
+live_cancel(uint64_t id)
+{
+	struct running *r = find(id);
+
 	if (r == NULL)
 		return;
 	task_cancel(r->task);

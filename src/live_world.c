@@ -212,6 +212,43 @@ world_adopt(void *ctx, void *process, pid_t pid)
 }
 
 static void
+world_keep_worker(void *ctx, const void *process, char *ret_handle)
+{
+	(void)ctx;
+	live_keep_worker(process, ret_handle);
+}
+
+static void
+world_keep_release(void *ctx, const struct release *release, char *ret_handle)
+{
+	(void)ctx;
+	live_keep_release(release, ret_handle);
+}
+
+static void *
+world_restore_worker(void *ctx, uint32_t service, const struct worker *w,
+    pid_t pid, const char *handle)
+{
+	(void)ctx;
+	return live_restore_worker(service, w, pid, handle);
+}
+
+static int
+world_restore_release(void *ctx, struct release *release, const char *handle,
+    char *ret_text)
+{
+	(void)ctx;
+	return live_restore_release(release, handle, ret_text);
+}
+
+static bool
+world_has_task(void *ctx, uint64_t id)
+{
+	(void)ctx;
+	return live_has_task(id);
+}
+
+static void
 world_arm(void *ctx, uint64_t deadline_ms)
 {
 	(void)ctx;
@@ -305,6 +342,11 @@ live_world_init(struct live *live)
 		.memory_bytes = world_memory_bytes,
 		.run = world_run,
 		.cancel = world_cancel,
+		.keep_worker = world_keep_worker,
+		.keep_release = world_keep_release,
+		.restore_worker = world_restore_worker,
+		.restore_release = world_restore_release,
+		.has_task = world_has_task,
 		.arm = world_arm,
 		.recall = world_recall,
 		.record = world_record,

@@ -21,7 +21,11 @@
 
 /* Enough for the children's list of some thousand workers; what is beyond is
  * looked at when some of these are gone. */
-enum { CHILDREN_BYTES = 65536, ENVIRON_BYTES = 65536, NAME_BYTES = 64 };
+enum {
+	CHILDREN_BYTES = 65536,
+	ENVIRON_BYTES = 65536,
+	NAME_BYTES = ORPHAN_NAME_BYTES,
+};
 
 static int children_fd = -1;
 static char prefix[160];                /* "NOTIFY_SOCKET=DIR/" */
@@ -66,6 +70,22 @@ socket_name(pid_t pid, char *ret_name)
 			(void)strcpy(ret_name, p + prefix_bytes);
 		return;
 	}
+}
+
+bool
+orphan_socket(pid_t pid, char ret_name[ORPHAN_NAME_BYTES])
+{
+	socket_name(pid, ret_name);
+	return ret_name[0] != '\0';
+}
+
+bool
+orphan_has_socket(pid_t pid, const char *name)
+{
+	char own[NAME_BYTES];
+
+	socket_name(pid, own);
+	return strcmp(own, name) == 0;
 }
 
 static bool

@@ -327,10 +327,13 @@ pin_release(struct spec *spec, char *ret_text)
 {
 	struct release *release = new_release(spec, ret_text);
 
-	if (release != NULL && fill(release, ret_text) < 0) {
+	if (release == NULL)
+		return NULL;
+	if (fill(release, ret_text) < 0) {
 		pin_release_free(release);
 		return NULL;
 	}
+	pin_keep(release);
 	return release;
 }
 
@@ -378,6 +381,7 @@ pin_clone(const struct release *release, char *ret_text)
 		pin_release_free(clone);
 		return NULL;
 	}
+	pin_keep(clone);
 	return clone;
 }
 
@@ -386,6 +390,7 @@ pin_release_free(struct release *release)
 {
 	if (release == NULL)
 		return;
+	pin_forget(release);
 	clear(release);
 	spec_unref(release->spec);
 	free(release);

@@ -18,6 +18,11 @@
  */
 bool pin_elf_read(int fd, struct identity *ret_identity);
 
+/* Its fds outlive supd from now on, under a number of its own; until they are
+ * closed. */
+void pin_keep(struct release *);
+void pin_forget(const struct release *);
+
 /* Who a release's workers run as. */
 struct account {
 	struct credentials credentials;

@@ -349,6 +349,18 @@ spawn_init(void)
 	return 0;
 }
 
+void
+spawn_set_files_limit(const struct rlimit *limit)
+{
+	base.files_limit = *limit;
+}
+
+void
+spawn_files_limit(struct rlimit *ret_limit)
+{
+	*ret_limit = base.files_limit;
+}
+
 /* Runs what was prepared. */
 static int
 run(struct process *ret_process, struct spawn_failure *ret_failure)

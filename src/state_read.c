@@ -54,9 +54,9 @@ state_read_handle(struct state_image *image, const struct state_record *record,
 	    "handle"));
 	struct image_handle *more;
 
-	if (text != NULL && strlen(text) >= HANDLE_BYTES_MAX)
+	if (text != NULL && strlen(text) >= RELEASE_HANDLE_BYTES_MAX)
 		return state_refuse(image, record, "handle: must have at most "
-		    "%d bytes", HANDLE_BYTES_MAX - 1);
+		    "%d bytes", RELEASE_HANDLE_BYTES_MAX - 1);
 	if (image->handle_count == image->handle_room) {
 		image->handle_room = 2 * image->handle_room + 64;
 		more = realloc(image->handles,

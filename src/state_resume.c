@@ -11,6 +11,9 @@
 #include "engine_parts.h"
 #include "state_parts.h"
 
+/* Far more than one turn starts. */
+enum { LOST_TURN_NUMBERS = 1024 };
+
 static const char meanwhile[] = "supd was started anew meanwhile, and how it "
     "ended is not known";
 
@@ -151,6 +154,15 @@ bury_lost_workers(struct engine *engine, struct service *s)
 		    "cannot be followed any more since supd was started anew");
 		engine_event(engine, &event);
 	}
+}
+
+void
+state_turn_was_lost(struct engine *engine)
+{
+	engine->task_last += LOST_TURN_NUMBERS;
+	for (uint32_t i = 0; i < engine->service_count; i++)
+		engine->services[i]->fleet.incarnation_last +=
+		    LOST_TURN_NUMBERS;
 }
 
 void

@@ -142,7 +142,7 @@ put_release(struct state *state, const struct engine *engine,
 {
 	struct release_shadow *old = &shadow->releases[place];
 	uint32_t config = state_config(state, now->release->spec);
-	char handle[HANDLE_BYTES_MAX] = "";
+	char handle[RELEASE_HANDLE_BYTES_MAX] = "";
 	bool differs;
 	json_t *record;
 

@@ -239,7 +239,7 @@ TABLE(credentials);
 static const struct state_field release_fields[] = {
 	NUMBER(revision), TEXT(version), SIGNED(commit_time_s),
 	SIGNED(created_s), APART(spec), STRING(path), STRING(directory),
-	OWN(executable_fd), OWN(directory_fd), BOOL(script),
+	OWN(pin_number), OWN(executable_fd), OWN(directory_fd), BOOL(script),
 	PART(identity, identity), APART(environment),
 	PART(credentials, credentials), NUMBER(fingerprint), OWN(shards),
 	OWN(shard_count),

@@ -19,35 +19,54 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "carry.h"
 #include "command.h"
 #include "config.h"
+#include "crash.h"
 #include "crew.h"
 #include "ctlsock.h"
 #include "fd.h"
 #include "ledger.h"
 #include "listener.h"
 #include "live.h"
+#include "live_resume.h"
+#include "live_upgrade.h"
 #include "log.h"
+#include "parent.h"
 #include "reactor.h"
 #include "spawn.h"
 
 enum { EXIT_SYSTEM = 1, EXIT_CONFIG = 2 };
 
+#define PARENT_PATIENCE_MS UINT64_C(1000)
+
+/* What --check-resume reads; see live_resume_check(). */
+enum { CHECK_FD = 3 };
+
 static bool child_ended;
 
 static const char usage[] =
-    "usage: supd [-c FILE] [--check]\n"
+    "usage: supd [-c FILE] [--check | --check-resume]\n"
     "       supd --help | --version\n"
     "\n"
     "Keeps the services of FILE running and rolls their builds over; see\n"
     "supd(8), supd.conf(5) and supctl(1).\n"
     "\n"
     "  -c, --config FILE  instead of the default configuration\n"
-    "      --check        read the configuration, say what is wrong, exit\n";
+    "      --check        read the configuration, say what is wrong, exit\n"
+    "      --check-resume could it go on from the state on descriptor 3?\n";
 
 /*
  * The loop
  */
+
+/* The first turn is over, and clients are heard. */
+static void
+begin(struct live *live)
+{
+	live->begun = true;
+	live_upgrade_done(live);
+}
 
 static void
 on_turn(void *ctx)
@@ -60,6 +79,10 @@ on_turn(void *ctx)
 	}
 	engine_turn(&live->engine);
 	command_turn(live->command);
+	live_commit(live);
+	if (!live->begun)
+		begin(live);
+	live_upgrade_turn(live);
 	if (live->engine.phase == ENGINE_DONE)
 		reactor_stop();
 }
@@ -86,6 +109,7 @@ static void
 on_signal(void *ctx, int number)
 {
 	struct live *live = ctx;
+	char why[REASON_BYTES_MAX];
 
 	switch (number) {
 	case SIGCHLD:
@@ -94,6 +118,11 @@ on_signal(void *ctx, int number)
 	case SIGHUP:
 		log_notice("SIGHUP: reloading");
 		reload_all(live);
+		break;
+	case SIGUSR2:
+		log_notice("SIGUSR2: upgrading");
+		if (live_upgrade(live, NULL, 0, why) < 0)
+			log_error("upgrade: %s; nothing has changed", why);
 		break;
 	case SIGTERM:
 	case SIGINT:
@@ -139,7 +168,11 @@ on_gone(void *ctx, uint32_t client)
 static void
 fail(const char *what, int error)
 {
+	char text[64];
+
 	log_error("cannot %s: %s", what, strerror(error));
+	(void)snprintf(text, sizeof(text), "cannot %.50s", what);
+	crash_return(text);
 	exit(EXIT_SYSTEM);
 }
 
@@ -164,6 +197,8 @@ leave_surroundings(void)
 	/* What we inherited is not for our workers. */
 	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	(void)umask(022);
+	/* One that was executed by its fd would have that as its name. */
+	(void)prctl(PR_SET_NAME, "supd");
 	if (chdir("/") < 0)
 		fail("change to /", errno);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -176,7 +211,7 @@ make_directory(const char *path, mode_t mode)
 	if (mkdir(path, mode) < 0 && errno != EEXIST) {
 		log_error("cannot create the directory %s: %s", path,
 		    strerror(errno));
-		exit(EXIT_SYSTEM);
+		fail("create a directory", errno);
 	}
 }
 
@@ -185,13 +220,15 @@ static void
 take_lock(const char *runtime_dir)
 {
 	char path[PATH_MAX];
-	int fd;
+	int fd = carry_take("supd-lock");
 
 	(void)snprintf(path, sizeof(path), "%s/supd.lock", runtime_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		fail("open the lock file in runtime_dir", errno);
 	fd = fd_to_private(fd);
+	carry_put("supd-lock", &fd, 1, false);
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return;
 	if (errno != EWOULDBLOCK)
@@ -202,46 +239,48 @@ take_lock(const char *runtime_dir)
 }
 
 static gid_t
-control_gid(const struct config *config)
+control_gid(const struct live *live)
 {
+	const char *name = live->places.control_group;
 	struct group *group;
 
-	if (config->control_group == NULL)
+	if (name == NULL)
 		return (gid_t)-1;
-	group = getgrnam(config->control_group);
-	if (group == NULL) {
-		log_error("control_group: there is no group %s",
-		    config->control_group);
+	group = getgrnam(name);
+	if (group != NULL)
+		return group->gr_gid;
+	log_error("control_group: there is no group %s", name);
+	if (live->carried.cause == CARRY_START)
 		exit(EXIT_CONFIG);
-	}
-	return group->gr_gid;
+	return (gid_t)-1;       /* root and supd's own user still may */
 }
 
 /* Everything in runtime_dir and state_dir. */
 static void
-open_places(struct live *live, const struct config *config)
+open_places(struct live *live)
 {
+	const struct places *places = &live->places;
 	static struct ctlsock_handler handler = {
 		.message = on_message, .gone = on_gone,
 	};
 	char path[PATH_MAX];
 	int error;
 
-	make_directory(config->runtime_dir, 0755);
-	take_lock(config->runtime_dir);
-	(void)snprintf(path, sizeof(path), "%s/notify", config->runtime_dir);
+	make_directory(places->runtime_dir, 0755);
+	take_lock(places->runtime_dir);
+	(void)snprintf(path, sizeof(path), "%s/notify", places->runtime_dir);
 	make_directory(path, 0755);
 	error = crew_init(path, on_event, live);
 	if (error < 0)
 		fail("use runtime_dir for notify sockets", -error);
-	ledger_open(config->state_dir);
+	ledger_open(places->state_dir);
 	if (ledger_error() != NULL)
 		log_warning("ledger: %s", ledger_error());
 
 	(void)snprintf(path, sizeof(path), "%s/control.sock",
-	    config->runtime_dir);
+	    places->runtime_dir);
 	handler.ctx = live;
-	error = ctlsock_open(path, control_gid(config), &handler);
+	error = ctlsock_open(path, control_gid(live), &handler);
 	if (error < 0)
 		fail("open control.sock in runtime_dir", -error);
 }
@@ -258,6 +297,20 @@ read_configuration(const char *path)
 	return config;
 }
 
+/* The first one, or one that has lost the state of the one before. */
+static void
+boot(struct live *live, struct config *config)
+{
+	if (config == NULL)
+		config = read_configuration(live->config_path);
+	if (config == NULL)
+		fail("start without a configuration", EINVAL);
+	engine_init(&live->engine, &live->world);
+	log_notice("supd %s, pid %d, configuration %s", PACKAGE_VERSION,
+	    getpid(), live->config_path);
+	engine_boot(&live->engine, config);
+}
+
 static void
 start_up(struct live *live, struct config *config)
 {
@@ -270,19 +323,24 @@ start_up(struct live *live, struct config *config)
 	error = reactor_init(on_turn, on_signal, live);
 	if (error < 0)
 		fail("make an event loop", -error);
-	live_world_init(live);
+	error = parent_init();
+	if (error < 0)
+		log_warning("the parent is not told anything: %s",
+		    strerror(-error));
 	live_port_init(live);
 	live->command = command_new(&live->engine, &live->port);
 	if (live->command == NULL)
 		fail("start", ENOMEM);
-	open_places(live, config);
+	open_places(live);
 	error = live_sockets_init(live);
 	if (error < 0)
 		fail("watch listeners", -error);
-	engine_init(&live->engine, &live->world);
-	log_notice("supd %s, pid %d, configuration %s", PACKAGE_VERSION,
-	    getpid(), live->config_path);
-	engine_boot(&live->engine, config);
+	error = live_resume_open(live);
+	if (error < 0)
+		fail("keep the state in memory", -error);
+	if (!live_resume_engine(live))
+		boot(live, config);
+	live_resume_done(live);
 }
 
 static void
@@ -292,6 +350,9 @@ shut_down(struct live *live)
 	engine_release(&live->engine);
 	command_free(live->command);
 	ledger_close();
+	live_resume_close();
+	(void)parent_flush(PARENT_PATIENCE_MS);
+	parent_release();
 	reactor_release();
 	log_notice("stopped");
 }
@@ -312,55 +373,126 @@ absolute(const char *path)
 	return resolved;
 }
 
-int
-main(int argc, char **argv)
+/* What this supd would be started with again. */
+static char **
+next_argv(const struct live *live)
 {
-	static const struct option options[] = {
+	static char name[] = "supd", option[] = "-c", path[PATH_MAX];
+	static char *argv[] = { name, option, path, NULL };
+
+	(void)snprintf(path, sizeof(path), "%s", live->config_path);
+	return argv;
+}
+
+/* The first one has its places from the configuration, a later one from the one
+ * before. */
+static struct config *
+find_places(struct live *live)
+{
+	struct carried carried;
+	struct config *config;
+	int error = carry_init(&carried);
+
+	if (error < 0)
+		fail("take over from the supd before", -error);
+	live->argv = next_argv(live);
+	live_upgrade_init();
+	error = crash_init(live->argv, &carried);
+	if (error < 0)
+		fail("prepare for a crash", -error);
+	crash_return_to(carry_take("supd-previous"));
+	if (live_resume_find(live, &carried))
+		return NULL;
+	config = read_configuration(live->config_path);
+	if (config == NULL) {
+		crash_return("there is no configuration");
+		exit(EXIT_CONFIG);
+	}
+	live->places = (struct places){
+		.runtime_dir = config->runtime_dir,
+		.state_dir = config->state_dir,
+		.control_group = config->control_group,
+	};
+	config->runtime_dir = config->state_dir = config->control_group = NULL;
+	return config;
+}
+
+struct options {
+	const char *config_path;
+	bool check, check_resume;
+};
+
+/* What is answered at once ends here. */
+static struct options
+read_options(int argc, char **argv)
+{
+	static const struct option list[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "check-resume", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct live live;
-	struct config *config;
-	const char *path = config_default_path();
-	bool check = false;
+	struct options options = { .config_path = config_default_path() };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:", list, NULL)) != -1) {
 		switch (option) {
 		case 'c':
-			path = optarg;
+			options.config_path = optarg;
 			break;
 		case 'k':
-			check = true;
+			options.check = true;
+			break;
+		case 'r':
+			options.check_resume = true;
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);
-			return 0;
+			exit(0);
 		case 'V':
 			(void)puts("supd " PACKAGE_VERSION);
-			return 0;
+			exit(0);
 		default:
 			(void)fputs(usage, stderr);
-			return EXIT_CONFIG;
+			exit(EXIT_CONFIG);
 		}
 	}
 	if (optind != argc) {
 		(void)fprintf(stderr, "supd: takes no argument %s\n%s",
 		    argv[optind], usage);
-		return EXIT_CONFIG;
+		exit(EXIT_CONFIG);
 	}
-	live.config_path = absolute(path);
-	config = read_configuration(live.config_path);
+	return options;
+}
+
+static int
+check(const char *path)
+{
+	struct config *config = read_configuration(path);
+
 	if (config == NULL)
 		return EXIT_CONFIG;
-	if (check) {
-		config_free(config);
-		return 0;
-	}
+	config_free(config);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct live live;
+	struct options options = read_options(argc, argv);
+	struct config *config;
+
+	if (options.check_resume)
+		return live_resume_check(CHECK_FD);
+	live.config_path = absolute(options.config_path);
+	if (options.check)
+		return check(live.config_path);
 	log_init("supd", LOG_NOTICE);
+	live_world_init(&live);
+	config = find_places(&live);
 	start_up(&live, config);
 	reactor_run();
 	shut_down(&live);

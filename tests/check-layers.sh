@@ -34,19 +34,21 @@ layers='
 2 engine     state_read state_resume state_service state_table state_text
 2 engine     state_write
 2 engine     command command_deploy command_event command_parts command_rollout
-2 engine     command_status
+2 engine     command_status command_upgrade
 3 mechanism  diag listener listener_address listener_adopt listener_group
 3 mechanism  listener_keep listener_label listener_path listener_private
 3 mechanism  listener_queue listener_record listener_restore listener_shard
 3 mechanism  listener_watch steer steer_migrate
-3 mechanism  carry journal
-3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_parts
-3 mechanism  pin_search probe spawn spawn_child
+3 mechanism  carry carry_execute carry_parts carry_receive crash journal
+3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_keep
+3 mechanism  pin_parts pin_search probe spawn spawn_child
 3 mechanism  task task_command task_parts
 3 mechanism  ctlsock ctlsock_client ctlsock_queue ctlsock_reserve
 3 mechanism  ledger ledger_cursor
-3 mechanism  crew crew_adopt crew_private crew_talk orphan
-3 mechanism  live live_lane live_parts live_port live_socket live_task live_world
+3 mechanism  crew crew_adopt crew_keep crew_private crew_talk
+3 mechanism  crew_unclaimed orphan
+3 mechanism  live live_keep live_lane live_parts live_port live_resume
+3 mechanism  live_socket live_task live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
 4 program    supd
 4 program    supd_init supd_init_boot supd_init_store

@@ -9,6 +9,7 @@
  *
  *   e2e.c          the directory and builds
  *   e2e_supd.c     supd and its log
+ *   e2e_rest.c     what it has open
  *   e2e_run.c      supctl and other programs
  *   e2e_load.c     the load generator and its report
  *   e2e_look.c     processes, fds, what workers counted, and the control
@@ -105,6 +106,7 @@ enum supd_how {
 	SUPD_FEW_FDS = 1 << 2,          /* RLIMIT_NOFILE e2e_fd_limit */
 	SUPD_AS_INIT = 1 << 3,          /* first process of a pid namespace */
 	SUPD_FIXED_SYSCTLS = 1 << 4,    /* /proc/sys is read-only */
+	SUPD_UNDER_INIT = 1 << 5,       /* supd-init starts it, again too */
 };
 extern unsigned e2e_fd_limit;
 
@@ -115,9 +117,16 @@ bool supd_start(unsigned how);
 bool supd_start_ready_how(unsigned how, unsigned workers);
 void supd_start_ready(unsigned workers);
 
-extern pid_t supd_pid;                  /* 0: none runs */
+extern pid_t supd_pid;                  /* 0: none runs; of its supd-init if
+					 * it has one */
 
 void supd_signal(int signo);
+
+/* The pid of supd itself, as it says. */
+pid_t supd_own_pid(void);
+
+/* A signal that ends supd itself; returns when it has met it. */
+void supd_strike(int signo);
 
 /* Waits for its end; the exit status, or 128 + signal. */
 int supd_wait(void);
@@ -152,6 +161,11 @@ void e2e_await_input(int fd);
  * no fds it is the log that is waited for. */
 bool e2e_input_within(int fd, int timeout_ms);
 bool e2e_inputs_within(const int *fds, unsigned count, int timeout_ms);
+
+/* For the rig: what is open now, and that no more is in the end (e2e_rest.c). */
+void rest_forget(void);
+void rest_note(void);
+void rest_assert(void);
 
 /* For the rig: prints the log if supd still runs, and forgets both. */
 void supd_forget(void);

@@ -237,7 +237,7 @@ supd_fd_count(void)
 	assert_true(fd >= 0);
 	json_decref(control_call(fd, request));
 	json_decref(control_call(fd, request));
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)supd_pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)supd_own_pid());
 	fds = opendir(path);
 	assert_non_null(fds);
 	while (readdir(fds) != NULL)

@@ -28,17 +28,10 @@ enum {
 	DEATH_MS = 5000,                /* of a process that was killed */
 };
 
-/* What supd had open when it had come to rest. */
-struct rest {
-	bool known;
-	unsigned fds, releases, workers, listeners;
-};
-
 pid_t supd_pid;
 unsigned e2e_fd_limit;
 
 static int supd_pidfd = -1;
-static struct rest rest;
 static struct {
 	int fd;                         /* -1: at its end */
 	char *bytes;
@@ -260,6 +253,9 @@ run_supd(unsigned how, int log_fd)
 		close(0);
 		close(1);
 	}
+	if ((how & SUPD_UNDER_INIT) != 0)
+		execl(e2e_program("supd-init"), "supd-init",
+		    e2e_program("supd"), "-c", e2e_path("supd.conf"), NULL);
 	execl(e2e_program("supd"), "supd", "-c", e2e_path("supd.conf"), NULL);
 	_exit(127);
 }
@@ -290,7 +286,7 @@ supd_start(unsigned how)
 		make_directory_of_nobody("state");
 	}
 	forget_log();
-	rest.known = false;
+	rest_forget();
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	/* Like fork(), which has no flags. */
 	supd_pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
@@ -309,54 +305,13 @@ supd_start(unsigned how)
 	return true;
 }
 
-static unsigned
-count_services(struct rest *ret_now)
-{
-	json_t *reply, *s, *w;
-	unsigned leaving = 0;
-	size_t i, k;
-	int fd = control_open();
-
-	assert_true(fd >= 0);
-	*ret_now = (struct rest){ .known = true };
-	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
-	json_array_foreach(json_object_get(json_object_get(reply,
-	    "parameters"), "services"), i, s) {
-		ret_now->releases += (unsigned)json_array_size(
-		    json_object_get(s, "releases"));
-		ret_now->listeners += (unsigned)json_array_size(
-		    json_object_get(s, "listeners"));
-		json_array_foreach(json_object_get(s, "worker_list"), k, w) {
-			ret_now->workers++;
-			leaving += strcmp(json_string_value(json_object_get(w,
-			    "state")), "ready") != 0;
-		}
-	}
-	json_decref(reply);
-	close(fd);
-	return leaving;
-}
-
-/* When all workers are ready; each one that leaves is in the log. */
-static struct rest
-look_at_rest(void)
-{
-	struct rest now;
-
-	while (count_services(&now) != 0)
-		if (!e2e_inputs_within(NULL, 0, E2E_WAIT_MS))
-			fail_msg("a worker does not get ready or gone");
-	now.fds = supd_fd_count();
-	return now;
-}
-
 bool
 supd_start_ready_how(unsigned how, unsigned workers)
 {
 	if (!supd_start(how))
 		return false;
 	log_await_ready(workers);
-	rest = look_at_rest();
+	rest_note();
 	log_mark();
 	return true;
 }
@@ -373,6 +328,37 @@ supd_signal(int signo)
 	assert_int_equal(kill(supd_pid, signo), 0);
 }
 
+pid_t
+supd_own_pid(void)
+{
+	int fd = control_open();
+	json_t *reply;
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
+	pid = (pid_t)json_integer_value(json_object_get(json_object_get(
+	    json_object_get(reply, "parameters"), "supervisor"), "pid"));
+	assert_true(pid > 1);
+	json_decref(reply);
+	close(fd);
+	return pid;
+}
+
+void
+supd_strike(int signo)
+{
+	int fd = control_open();
+	char byte;
+
+	assert_true(fd >= 0);
+	assert_int_equal(kill(supd_own_pid(), signo), 0);
+	/* It is gone, or another, when this connection is. */
+	e2e_await_input(fd);
+	assert_true(read(fd, &byte, 1) <= 0);
+	close(fd);
+}
+
 int
 supd_wait(void)
 {
@@ -386,64 +372,6 @@ supd_wait(void)
 	read_log();
 	return end.si_code == CLD_EXITED ? end.si_status :
 	    128 + end.si_status;
-}
-
-/* A worker has a pidfd and a notify socket, a release two pinned fds. */
-static int
-count_leaked(void)
-{
-	struct rest now = look_at_rest();
-
-	return (int)(now.fds + 2 * rest.releases + 2 * rest.workers +
-	    rest.listeners) - (int)(rest.fds + 2 * now.releases +
-	    2 * now.workers + now.listeners);
-}
-
-/* The groups of workers; a task has one, too, and is none. */
-static bool
-is_of_a_worker(json_t *services, pid_t pid)
-{
-	json_t *s, *w;
-	size_t i, k;
-
-	json_array_foreach(services, i, s) {
-		json_array_foreach(json_object_get(s, "worker_list"), k, w)
-			if (json_integer_value(json_object_get(w, "pid")) ==
-			    getpgid(pid))
-				return true;
-	}
-	return false;
-}
-
-/* A probe that was killed with its rollout has a pidfd until it is dead. */
-static void
-await_tasks(void)
-{
-	pid_t family[FAMILY_MAX];
-	unsigned count = family_of(supd_pid, family);
-	int fd = control_open();
-	json_t *reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
-	json_t *services = json_object_get(json_object_get(reply,
-	    "parameters"), "services");
-
-	for (unsigned i = 0; i < count; i++) {
-		if (!is_of_a_worker(services, family[i]))
-			await_gone(family[i]);
-	}
-	json_decref(reply);
-	close(fd);
-}
-
-static void
-assert_nothing_leaked(void)
-{
-	int count = count_leaked();
-
-	if (count > 0) {
-		await_tasks();
-		count = count_leaked();
-	}
-	assert_int_equal(count, 0);
 }
 
 /* What supd has killed last may need a moment to die; it is ours then. */
@@ -468,8 +396,7 @@ assert_no_children(void)
 void
 supd_stop(void)
 {
-	if (rest.known)
-		assert_nothing_leaked();
+	rest_assert();
 	supd_signal(SIGTERM);
 	assert_int_equal(supd_wait(), 0);
 	assert_no_children();

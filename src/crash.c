@@ -1,0 +1,158 @@
+/*
+ * The handler runs on a stack of its own and calls nothing but what
+ * signal-safety(7) allows, and backtrace(3), which allocates on its first call
+ * only: that is made at the start.
+ */
+#include "crash.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+
+enum { STACK_BYTES = 64 << 10, FRAMES_MAX = 64 };
+
+static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+
+enum { SIGNAL_COUNT = sizeof(signals) / sizeof(signals[0]) };
+
+static struct {
+	char *const *argv;
+	int program_fd, previous_fd;
+	uint64_t last_ms;               /* of the last crash; 0: none */
+	pid_t pid;
+	volatile sig_atomic_t entered;
+	char stack[STACK_BYTES];
+} crash = { .program_fd = -1, .previous_fd = -1 };
+
+static uint64_t
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+go_back(const char *why)
+{
+	struct carried carried = { .cause = CARRY_RETURN,
+		.began_ms = clock_ms() };
+
+	strncpy(carried.detail, why, sizeof(carried.detail) - 1);
+	log_raw("supd: error: the upgrade has failed (");
+	log_raw(why);
+	log_raw("), going back to the supd before\n");
+	(void)carry_execute(crash.previous_fd, crash.argv, &carried);
+	log_raw("supd: error: it cannot be executed\n");
+}
+
+static void
+start_again(const char *why)
+{
+	struct carried carried = { .cause = CARRY_CRASH,
+		.began_ms = clock_ms() };
+
+	strncpy(carried.detail, why, sizeof(carried.detail) - 1);
+	if (crash.last_ms != 0 &&
+	    carried.began_ms - crash.last_ms < CRASH_AGAIN_MS) {
+		log_raw("supd: error: the second crash within 10 s; left to the "
+		    "parent\n");
+		return;
+	}
+	log_raw("supd: error: executing itself again; workers go on\n");
+	(void)carry_execute(crash.program_fd, crash.argv, &carried);
+	log_raw("supd: error: it cannot be executed; left to the parent\n");
+}
+
+static void
+put_backtrace(void)
+{
+	void *frames[FRAMES_MAX];
+	int fd = log_raw_fd();
+
+	if (fd >= 0)
+		backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), fd);
+}
+
+/* sigabbrev_np() is a table; strsignal(3) is not for handlers. */
+static void
+on_crash(int number)
+{
+	const char *name = sigabbrev_np(number);
+	char why[16] = "SIG";
+
+	/* Neither a child that shares our memory, nor the handler's own crash. */
+	if (getpid() == crash.pid && !crash.entered) {
+		crash.entered = 1;
+		strncat(why, name, sizeof(why) - 4);
+		log_raw("supd: error: ");
+		log_raw(why);
+		log_raw("; backtrace:\n");
+		put_backtrace();
+		if (crash.previous_fd >= 0)
+			go_back(why);
+		start_again(why);
+	}
+	(void)signal(number, SIG_DFL);
+	(void)raise(number);
+}
+
+int
+crash_init(char *const *argv, const struct carried *carried)
+{
+	stack_t stack = { .ss_sp = crash.stack, .ss_size = STACK_BYTES };
+	struct sigaction action = { .sa_handler = on_crash,
+		.sa_flags = SA_ONSTACK | SA_NODEFER };
+	void *frame;
+	sigset_t set;
+	int fd;
+
+	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	crash.program_fd = fd_to_private(fd);
+	crash.argv = argv;
+	crash.pid = getpid();
+	if (carried->cause == CARRY_CRASH)
+		crash.last_ms = carried->began_ms;
+	(void)backtrace(&frame, 1);
+	if (sigaltstack(&stack, NULL) < 0)
+		return -errno;
+	(void)sigemptyset(&set);
+	(void)sigemptyset(&action.sa_mask);
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+		(void)sigaddset(&set, signals[i]);
+		if (sigaction(signals[i], &action, NULL) < 0)
+			return -errno;
+	}
+	/* The one that has executed us was in its handler. */
+	return sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+void
+crash_return_to(int program_fd)
+{
+	fd_close(crash.previous_fd);
+	crash.previous_fd = program_fd;
+}
+
+void
+crash_return(const char *why)
+{
+	if (crash.previous_fd >= 0)
+		go_back(why);
+}
+
+int
+crash_program(void)
+{
+	return crash.program_fd;
+}

@@ -1,0 +1,169 @@
+/*
+ * Workers that nobody claims: processes that a former supd has started and that
+ * the state does not know, because it ended within that turn, or because the
+ * state is lost.
+ *
+ * They may serve users.  So they are told to end as other workers are, have time
+ * for it, and are killed then.  A process is known by its pidfd, or by the notify
+ * socket that it was started with; only leaders of sessions are told, the rest is
+ * theirs.
+ */
+#include "crew_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "carry.h"
+#include "fd.h"
+#include "log.h"
+#include "orphan.h"
+
+/* What a worker has whose configuration nobody knows. */
+#define UNCLAIMED_GRACE_MS UINT64_C(30000)
+
+struct unclaimed {
+	struct unclaimed *next;
+	struct watch exit_watch;
+	struct alarm grace;
+	pid_t pid;
+	int pidfd;
+	char name[CARRY_NAME_BYTES_MAX + 1];    /* "": it was found in /proc */
+};
+
+static struct unclaimed *all;
+
+bool
+crew_is_unclaimed(pid_t pid)
+{
+	const struct unclaimed *u = all;
+
+	while (u != NULL && u->pid != pid)
+		u = u->next;
+	return u != NULL;
+}
+
+static void
+on_exit_watch(void *ctx, int events)
+{
+	struct unclaimed *u = ctx, **link = &all;
+
+	(void)events;
+	while (*link != u)
+		link = &(*link)->next;
+	*link = u->next;
+	if (getpgid(u->pid) == u->pid)
+		(void)kill(-u->pid, SIGKILL);
+	(void)process_reap(u->pidfd);
+	reactor_unwatch(&u->exit_watch);
+	reactor_clear_alarm(&u->grace);
+	if (u->name[0] != '\0')
+		carry_drop(u->name);
+	fd_close(u->pidfd);
+	log_notice("pid %d, which nobody claimed, has ended", u->pid);
+	free(u);
+}
+
+static void
+on_grace_over(void *ctx)
+{
+	const struct unclaimed *u = ctx;
+
+	log_warning("pid %d, which nobody claims, is killed: it had %d s to end",
+	    u->pid, (int)(UNCLAIMED_GRACE_MS / 1000));
+	(void)pidfd_send_signal(u->pidfd, SIGKILL, NULL, 0);
+}
+
+/* Takes the pidfd. */
+static void
+end_process(pid_t pid, int pidfd, const char *name)
+{
+	struct unclaimed *u = calloc(1, sizeof(*u));
+
+	(void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
+	(void)pidfd_send_signal(pidfd, SIGCONT, NULL, 0);
+	log_warning("pid %d is a worker that nobody claims since supd was "
+	    "started anew: it is told to end", pid);
+	if (u == NULL) {
+		fd_close(pidfd);
+		return;
+	}
+	u->pid = pid;
+	u->pidfd = pidfd;
+	(void)strcpy(u->name, name);
+	u->next = all;
+	all = u;
+	if (name[0] != '\0')
+		carry_put(name, &pidfd, 1, true);
+	reactor_watch(&u->exit_watch, pidfd, REACTOR_READ, on_exit_watch, u);
+	reactor_set_alarm(&u->grace, UNCLAIMED_GRACE_MS, on_grace_over, u);
+}
+
+/* Those whose fds came. */
+static void
+end_carried(void)
+{
+	char name[CARRY_NAME_BYTES_MAX + 1];
+	struct stat status;
+	pid_t pid;
+	int fd;
+
+	while (carry_find("w", name)) {
+		while ((fd = carry_take(name)) >= 0) {
+			pid = crew_pidfd_process(fd);
+			if (fstat(fd, &status) < 0 || pid <= 1)
+				fd_close(fd);
+			else
+				end_process(pid, fd, name);
+		}
+	}
+}
+
+static void
+look_at(pid_t pid)
+{
+	char name[CREW_SOCKET_NAME_BYTES];
+	int pidfd;
+
+	if (getsid(pid) != pid || crew_is_known(pid) ||
+	    !orphan_socket(pid, name) || crew_has_socket(name))
+		return;
+	pidfd = fd_to_private(pidfd_open(pid, 0));
+	/* With the pidfd in hand the number is nobody else's. */
+	if (pidfd >= 0 && orphan_has_socket(pid, name))
+		end_process(pid, pidfd, "");
+	else
+		fd_close(pidfd);
+}
+
+/* Those that were started in a turn that was lost, before their fds were
+ * anywhere. */
+static void
+end_others(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t pid;
+
+	while (proc != NULL && (entry = readdir(proc)) != NULL) {
+		pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (pid > 1)
+			look_at(pid);
+	}
+	if (proc != NULL)
+		(void)closedir(proc);
+}
+
+void
+crew_end_unclaimed(void)
+{
+	end_carried();
+	end_others();
+}

@@ -1,0 +1,472 @@
+/*
+ * The two texts, written and read; and from them an engine that goes on.
+ */
+#include "live_resume.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crew.h"
+#include "fd.h"
+#include "journal.h"
+#include "listener_keep.h"
+#include "log.h"
+#include "reactor.h"
+#include "spawn.h"
+#include "state.h"
+
+enum { WORLD_FORMAT = 1 };
+
+#define UNCLAIMED_DELAY_MS UINT64_C(200)
+#define SUCCESSORS_WAIT_MS UINT64_C(60000)
+
+static const char state_name[] = "supd-state", world_name[] = "supd-world";
+
+static struct {
+	struct journal state, world;
+	struct state *writer;
+	json_t *found;                  /* the world's text that came */
+	bool world_changed;
+	bool said;                      /* that they cannot be written */
+	bool awaited;                   /* the engine, to end what is unclaimed */
+	struct alarm unclaimed;
+} resume = { .state.fd = -1, .world.fd = -1, .world_changed = true };
+
+/*
+ * Finding
+ */
+
+/* A journal that came under this name, or none. */
+static void
+adopt(struct journal *journal, const char *name)
+{
+	int fd = carry_take(name), error;
+
+	if (fd < 0)
+		return;
+	error = journal_adopt(journal, fd);
+	if (error == 0)
+		return;
+	log_error("%s, which the supd before has left, cannot be read: %s",
+	    name, strerror(-error));
+	fd_close(fd);
+}
+
+static json_t *
+parse_world(const char *text, size_t size_bytes, char *ret_text)
+{
+	json_error_t error;
+	json_t *world = json_loadb(text, size_bytes, 0, &error);
+	int format = 0;
+
+	if (world == NULL)
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s:%d: %s",
+		    world_name, error.line, error.text);
+	else if (json_unpack(world, "{s:i}", "readable-from", &format) == 0 &&
+	    format <= WORLD_FORMAT)
+		return world;
+	else
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s: its format is "
+		    "readable from version %d on, and this supd knows version "
+		    "%d", world_name, format, WORLD_FORMAT);
+	json_decref(world);
+	return NULL;
+}
+
+/* As far as it is there; the rest is from the configuration then. */
+static bool
+read_places(struct places *places, json_t *world)
+{
+	const char *runtime_dir, *state_dir, *group = NULL;
+
+	if (json_unpack(world, "{s:{s:s, s:s, s?s}}", "supd",
+	    "runtime_dir", &runtime_dir, "state_dir", &state_dir,
+	    "control_group", &group) < 0 ||
+	    strlen(runtime_dir) > RUNTIME_DIR_BYTES_MAX)
+		return false;
+	places->runtime_dir = strdup(runtime_dir);
+	places->state_dir = strdup(state_dir);
+	places->control_group = group != NULL ? strdup(group) : NULL;
+	return places->runtime_dir != NULL && places->state_dir != NULL;
+}
+
+static void
+note_restart(struct live *live)
+{
+	static const char *const before[CARRY_CAUSE_COUNT] = {
+		[CARRY_UPGRADE] = "upgraded from supd ",
+		[CARRY_RETURN] = "back from an upgrade that failed: ",
+		[CARRY_CRASH] = "crashed: ",
+		[CARRY_PARENT] = "was killed or ended, and its parent started "
+		    "it again",
+	};
+
+	live->restarted_s = live->world.clock_s(live);
+	(void)snprintf(live->restarted_why, sizeof(live->restarted_why),
+	    "%s%s", before[live->carried.cause], live->carried.detail);
+}
+
+bool
+live_resume_find(struct live *live, const struct carried *carried)
+{
+	char why[REASON_BYTES_MAX], *text;
+	size_t size_bytes;
+
+	live->carried = *carried;
+	if (carried->cause == CARRY_START)
+		return false;
+	note_restart(live);
+	adopt(&resume.state, state_name);
+	adopt(&resume.world, world_name);
+	if (resume.world.fd < 0)
+		return false;
+	text = journal_read(&resume.world, &size_bytes);
+	if (text == NULL)
+		return false;
+	resume.found = parse_world(text, size_bytes, why);
+	free(text);
+	if (resume.found == NULL)
+		log_error("what the supd before has left is damaged: %s", why);
+	return resume.found != NULL &&
+	    read_places(&live->places, resume.found);
+}
+
+/*
+ * Going on
+ */
+
+static void
+restore_listeners(void)
+{
+	char why[REASON_BYTES_MAX];
+
+	if (resume.found != NULL && listener_restore(json_object_get(
+	    resume.found, "listeners"), why) < 0)
+		log_error("the listeners of the supd before cannot be made "
+		    "again as they were: %s", why);
+}
+
+/* That another supd has executed this one must not change it. */
+static void
+restore_limit(void)
+{
+	struct rlimit limit;
+	json_int_t soft, hard;
+
+	spawn_files_limit(&limit);
+	if (json_unpack(resume.found, "{s:{s:[I, I]}}", "supd", "files_limit",
+	    &soft, &hard) < 0)
+		return;
+	limit.rlim_cur = (rlim_t)soft;
+	if (limit.rlim_cur <= limit.rlim_max)
+		spawn_set_files_limit(&limit);
+}
+
+static struct state_image *
+read_state(char *ret_text)
+{
+	struct state_image *image = NULL;
+	size_t size_bytes;
+	char *text;
+
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "there is none");
+	if (resume.state.fd < 0)
+		return NULL;
+	text = journal_read(&resume.state, &size_bytes);
+	if (text != NULL)
+		image = state_read(text, size_bytes, ret_text);
+	free(text);
+	return image;
+}
+
+static uint32_t
+count_workers(const struct engine *engine)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < engine->service_count; i++)
+		count += engine->services[i]->fleet.worker_capacity -
+		    fleet_count(&engine->services[i]->fleet).free;
+	return count;
+}
+
+bool
+live_resume_engine(struct live *live)
+{
+	char why[REASON_BYTES_MAX];
+	struct state_image *image;
+
+	if (live->carried.cause == CARRY_START)
+		return false;
+	restore_listeners();
+	if (resume.found != NULL && live->carried.cause != CARRY_PARENT)
+		restore_limit();
+	json_decref(resume.found);
+	resume.found = NULL;
+	image = read_state(why);
+	if (image == NULL) {
+		log_error("the state of the supd before cannot be used: %s; "
+		    "the configuration is started anew over its listeners, and "
+		    "its workers are told to end when that has come up", why);
+		live->engine_lost = true;
+		return false;
+	}
+	state_resume(image, &live->engine, &live->world);
+	if (live->carried.cause != CARRY_UPGRADE)
+		state_turn_was_lost(&live->engine);
+	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",
+	    PACKAGE_VERSION, getpid(), live->restarted_why,
+	    live->engine.service_count, count_workers(&live->engine));
+	return true;
+}
+
+/*
+ * Letting go
+ */
+
+static void
+end_unclaimed(void *ctx)
+{
+	(void)ctx;
+	resume.awaited = false;
+	crew_end_unclaimed();
+}
+
+/* Has everything its workers? */
+static bool
+is_up(const struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->service_count; i++) {
+		const struct service *s = engine->services[i];
+
+		if (fleet_count(&s->fleet).ready < s->policy.workers)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where the state was lost the unclaimed ones serve until their successors do.
+ * Else there are few or none, and to look for them has time until clients were
+ * answered.
+ */
+void
+live_resume_done(struct live *live)
+{
+	listener_restored();
+	crew_clean();
+	if (live->carried.cause == CARRY_START)
+		return;
+	resume.awaited = live->engine_lost;
+	reactor_set_alarm(&resume.unclaimed, live->engine_lost ?
+	    SUCCESSORS_WAIT_MS : UNCLAIMED_DELAY_MS, end_unclaimed, NULL);
+}
+
+void
+live_resume_close(void)
+{
+	reactor_clear_alarm(&resume.unclaimed);
+	carry_drop(state_name);
+	carry_drop(world_name);
+	journal_close(&resume.state);
+	journal_close(&resume.world);
+	state_free(resume.writer);
+}
+
+/*
+ * For the next one
+ */
+
+static json_t *
+describe_world(const struct live *live)
+{
+	struct rlimit limit;
+
+	spawn_files_limit(&limit);
+	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o}",
+	    "supd-world", WORLD_FORMAT, "readable-from", WORLD_FORMAT,
+	    "supd", "runtime_dir", live->places.runtime_dir,
+	    "state_dir", live->places.state_dir,
+	    "control_group", live->places.control_group,
+	    "files_limit", (json_int_t)limit.rlim_cur,
+	    (json_int_t)limit.rlim_max,
+	    "listeners", listener_save());
+}
+
+static int
+write_world(const struct live *live)
+{
+	json_t *world = describe_world(live);
+	char *text = world != NULL ? json_dumps(world, JSON_COMPACT) : NULL;
+	int error = -ENOMEM;
+
+	if (text != NULL)
+		error = journal_replace(&resume.world, text, strlen(text));
+	free(text);
+	json_decref(world);
+	resume.world_changed = error < 0;
+	return error;
+}
+
+static int
+write_state(const struct live *live)
+{
+	struct state_text text;
+	int error = state_commit(resume.writer, &live->engine, &text);
+
+	if (error < 0 || text.size_bytes == 0)
+		return error;
+	error = text.anew ?
+	    journal_replace(&resume.state, text.bytes, text.size_bytes) :
+	    journal_append(&resume.state, text.bytes, text.size_bytes);
+	if (error < 0)
+		state_lost(resume.writer);
+	return error;
+}
+
+/* Nothing else suffers; it is tried again with the next turn. */
+static void
+say(int error)
+{
+	if (error < 0 && !resume.said)
+		log_error("the state cannot be written: %s; should supd end "
+		    "now, the next one goes on from an older one",
+		    strerror(-error));
+	else if (error == 0 && resume.said)
+		log_notice("the state is written again");
+	resume.said = error < 0;
+}
+
+/* The kernel's side cannot be taken back, so it is not left to the turn's end;
+ * but for what was there before this supd's first turn. */
+static void
+on_change(void *ctx)
+{
+	const struct live *live = ctx;
+
+	resume.world_changed = true;
+	if (live->settled)
+		say(write_world(live));
+}
+
+static int
+open_journal(struct journal *journal, const char *name)
+{
+	int error = journal->fd < 0 ? journal_open(journal, name) : 0;
+
+	if (error == 0)
+		carry_put(name, &journal->fd, 1, true);
+	return error;
+}
+
+int
+live_resume_open(struct live *live)
+{
+	int error = open_journal(&resume.state, state_name);
+
+	if (error == 0)
+		error = open_journal(&resume.world, world_name);
+	resume.writer = state_new(PACKAGE_VERSION);
+	if (error == 0 && resume.writer == NULL)
+		error = -ENOMEM;
+	listener_on_change(on_change, live);
+	return error;
+}
+
+void
+live_commit(struct live *live)
+{
+	int error = write_state(live);
+
+	if (resume.awaited && is_up(&live->engine))
+		reactor_set_alarm(&resume.unclaimed, 0, end_unclaimed, NULL);
+	if (error == 0 && resume.world_changed)
+		error = write_world(live);
+	say(error);
+	if (error < 0 || live->settled)
+		return;
+	live->settled = true;
+	carry_settle();
+}
+
+/*
+ * The dry run
+ */
+
+char *
+live_resume_text(size_t *ret_size_bytes)
+{
+	size_t state_bytes = 0, world_bytes = 0;
+	char *state = journal_read(&resume.state, &state_bytes);
+	char *world = journal_read(&resume.world, &world_bytes);
+	char *text = NULL;
+	int head;
+
+	if (state != NULL && world != NULL)
+		text = malloc(64 + state_bytes + world_bytes);
+	if (text != NULL) {
+		head = sprintf(text, "supd-resume %zu %zu\n", state_bytes,
+		    world_bytes);
+		memcpy(text + head, state, state_bytes);
+		memcpy(text + head + state_bytes, world, world_bytes);
+		*ret_size_bytes = (size_t)head + state_bytes + world_bytes;
+	}
+	free(state);
+	free(world);
+	return text;
+}
+
+/* Prints why not, and returns 1. */
+static int
+check_texts(const char *text, size_t size_bytes)
+{
+	char why[REASON_BYTES_MAX] = "it was not handed over whole";
+	size_t state_bytes, world_bytes;
+	const char *body = memchr(text, '\n', size_bytes);
+	struct places places = { 0 };
+	struct state_image *image;
+	json_t *world;
+
+	if (body == NULL || sscanf(text, "supd-resume %zu %zu", &state_bytes,
+	    &world_bytes) != 2 || state_bytes > size_bytes ||
+	    (size_t)(++body - text) + state_bytes + world_bytes != size_bytes) {
+		(void)printf("%s\n", why);
+		return 1;
+	}
+	image = state_read(body, state_bytes, why);
+	world = image != NULL ? parse_world(body + state_bytes, world_bytes,
+	    why) : NULL;
+	if (world == NULL) {
+		(void)printf("%s\n", why);
+		state_image_free(image);
+		return 1;
+	}
+	(void)printf("supd-resume: supd %s can go on from supd %s\n",
+	    PACKAGE_VERSION, state_image_supd(image));
+	state_image_free(image);
+	return read_places(&places, world) ? 0 : 1;
+}
+
+int
+live_resume_check(int fd)
+{
+	off_t size_bytes = lseek(fd, 0, SEEK_END);
+	char *text = size_bytes >= 0 ? malloc((size_t)size_bytes + 1) : NULL;
+	int result = 1;
+
+	if (text == NULL ||
+	    pread(fd, text, (size_t)size_bytes, 0) != size_bytes) {
+		(void)printf("cannot read what is on file descriptor %d: %s\n",
+		    fd, strerror(errno));
+	} else {
+		text[size_bytes] = '\0';
+		result = check_texts(text, (size_t)size_bytes);
+	}
+	free(text);
+	return result;
+}

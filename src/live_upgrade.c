@@ -1,0 +1,301 @@
+/*
+ * An upgrade of supd itself: another build of it takes over this process, with
+ * all that is carried (carry.h).
+ *
+ * The new build first reads a copy of the state in a process of its own (a dry
+ * run, --check-resume); what it prints is its answer.  Then it is executed at
+ * the end of a turn, when all is written down.  It has this one as
+ * `supd-previous`, to go back to should it crash or fail in its first seconds.
+ */
+#include "live_upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crash.h"
+#include "ctlsock.h"
+#include "fd.h"
+#include "live_resume.h"
+#include "log.h"
+#include "parent.h"
+#include "reactor.h"
+#include "task.h"
+
+#define CHECK_TIMEOUT_MS UINT64_C(10000)
+/* What has not failed until then is there to stay. */
+#define TRIAL_MS UINT64_C(2000)
+#define PARENT_PATIENCE_MS UINT64_C(500)
+
+enum upgrade_stage { UPGRADE_NONE, UPGRADE_CHECKS, UPGRADE_EXECUTES };
+
+static struct {
+	enum upgrade_stage stage;
+	uint32_t client;                /* 0: a signal asked for it */
+	char path[PATH_MAX];
+	char version[VERSION_BYTES_MAX];        /* of the new one */
+	int program_fd;
+	struct stat program;
+	struct task *check;
+	struct alarm trial;
+} upgrade = { .program_fd = -1 };
+
+static char own_path[PATH_MAX];
+
+/*
+ * The answer
+ */
+
+static void
+refuse(struct live *live, const char *why)
+{
+	log_error("upgrade to %s: %s; nothing has changed", upgrade.path, why);
+	if (upgrade.client != 0)
+		command_upgrade_refused(live->command, upgrade.client, why);
+	fd_clear(&upgrade.program_fd);
+	upgrade.stage = UPGRADE_NONE;
+}
+
+/*
+ * The dry run
+ */
+
+static void
+on_checked(void *ctx, const struct task_end *end)
+{
+	struct live *live = ctx;
+	char why[REASON_BYTES_MAX];
+
+	upgrade.check = NULL;
+	if (!end->timed_out && end->exit.number == 0 && !end->exit.by_signal &&
+	    sscanf(end->output, "supd-resume: supd %63s", upgrade.version) == 1) {
+		upgrade.stage = UPGRADE_EXECUTES;
+		return;
+	}
+	if (end->timed_out)
+		(void)snprintf(why, sizeof(why), "its check of the state "
+		    "(--check-resume) took longer than %d s",
+		    (int)(CHECK_TIMEOUT_MS / 1000));
+	else
+		(void)snprintf(why, sizeof(why), "it cannot go on from the "
+		    "present state (--check-resume, %s %d): %.300s",
+		    end->exit.by_signal ? "signal" : "exit status",
+		    end->exit.number, end->output);
+	refuse(live, why);
+}
+
+/* A copy of the texts, from its beginning; or -1 and a sentence. */
+static int
+copy_state(char *ret_text)
+{
+	size_t size_bytes;
+	char *text = live_resume_text(&size_bytes);
+	int fd = memfd_create("supd-check", MFD_CLOEXEC);
+
+	if (text == NULL || fd < 0 ||
+	    pwrite(fd, text, size_bytes, 0) != (ssize_t)size_bytes) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "the state cannot "
+		    "be copied: %s", strerror(text == NULL ? ENOMEM : errno));
+		fd_clear(&fd);
+	}
+	free(text);
+	return fd;
+}
+
+static int
+open_program(char *ret_text)
+{
+	upgrade.program_fd = fd_to_private(open(upgrade.path,
+	    O_PATH | O_CLOEXEC));
+	if (upgrade.program_fd >= 0 &&
+	    fstat(upgrade.program_fd, &upgrade.program) == 0)
+		return 0;
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "%s", strerror(errno));
+	return -1;
+}
+
+/* As supd itself, from the root. */
+static int
+start_check(struct live *live, int state_fd, char *ret_text)
+{
+	static char option[] = "--check-resume", root[] = "/";
+	char *argv[] = { upgrade.path, option, NULL };
+	struct release self = {
+		.directory = root, .environment = environ,
+		.directory_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.executable_fd = -1,
+	};
+	struct task_order order = {
+		.release = &self, .argv = argv, .inherited_fd = state_fd,
+		.timeout_ms = CHECK_TIMEOUT_MS,
+	};
+
+	upgrade.check = task_start(&order, on_checked, live, ret_text);
+	fd_close(self.directory_fd);
+	return upgrade.check != NULL ? 0 : -1;
+}
+
+int
+live_upgrade(struct live *live, const char *path, uint32_t client,
+    char *ret_text)
+{
+	int fd, error;
+
+	if (upgrade.stage != UPGRADE_NONE ||
+	    live->engine.phase != ENGINE_RUNNING) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s",
+		    upgrade.stage != UPGRADE_NONE ?
+		    "an upgrade is going on already" : "supd is stopping");
+		return -1;
+	}
+	if (path == NULL)
+		path = own_path;
+	if (path[0] != '/' || strlen(path) >= sizeof(upgrade.path)) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "the path must be "
+		    "absolute and have less than %d bytes", PATH_MAX);
+		return -1;
+	}
+	(void)strcpy(upgrade.path, path);
+	upgrade.client = client;
+	if (open_program(ret_text) < 0)
+		return -1;
+	fd = copy_state(ret_text);
+	error = fd >= 0 ? start_check(live, fd, ret_text) : -1;
+	fd_close(fd);
+	if (error < 0) {
+		fd_clear(&upgrade.program_fd);
+		return -1;
+	}
+	upgrade.stage = UPGRADE_CHECKS;
+	log_notice("upgrade: %s checks whether it can go on from here",
+	    upgrade.path);
+	if (client != 0)
+		command_upgrade_stage(live->command, client, "checking",
+		    upgrade.path);
+	return 0;
+}
+
+/*
+ * The new one
+ */
+
+/* What was checked must be what is executed. */
+static bool
+is_same_program(void)
+{
+	struct stat now;
+
+	return stat(upgrade.path, &now) == 0 &&
+	    now.st_dev == upgrade.program.st_dev &&
+	    now.st_ino == upgrade.program.st_ino &&
+	    now.st_mtim.tv_sec == upgrade.program.st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == upgrade.program.st_mtim.tv_nsec;
+}
+
+static void
+execute(struct live *live)
+{
+	struct carried carried = { .cause = CARRY_UPGRADE,
+		.began_ms = live->world.now_ms(live) };
+	int previous = crash_program(), client_fd, error;
+	char why[REASON_BYTES_MAX];
+
+	(void)snprintf(carried.detail, sizeof(carried.detail), "%s",
+	    PACKAGE_VERSION);
+	if (upgrade.client != 0)
+		command_upgrade_stage(live->command, upgrade.client,
+		    "executing", upgrade.path);
+	client_fd = ctlsock_fd(upgrade.client);
+	if (client_fd >= 0)
+		carry_put("supd-client", &client_fd, 1, false);
+	carry_put("supd-previous", &previous, 1, false);
+	(void)parent_flush(PARENT_PATIENCE_MS);
+	log_notice("upgrade: supd %s executes supd %s (%s)", PACKAGE_VERSION,
+	    upgrade.version, upgrade.path);
+	error = carry_execute(upgrade.program_fd, live->argv, &carried);
+	carry_drop("supd-client");
+	carry_drop("supd-previous");
+	(void)snprintf(why, sizeof(why), "it cannot be executed: %s",
+	    strerror(-error));
+	refuse(live, why);
+}
+
+void
+live_upgrade_turn(struct live *live)
+{
+	if (upgrade.stage != UPGRADE_EXECUTES)
+		return;
+	if (live->engine.phase != ENGINE_RUNNING)
+		refuse(live, "supd is stopping");
+	else if (!is_same_program())
+		refuse(live, "it was replaced while it was checked");
+	else
+		execute(live);
+}
+
+/*
+ * After it
+ */
+
+static void
+end_trial(void *ctx)
+{
+	(void)ctx;
+	crash_return_to(-1);
+	log_notice("upgrade: supd %s stays, there is no way back to the one "
+	    "before any more", PACKAGE_VERSION);
+}
+
+static uint32_t
+count_workers(const struct engine *engine)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < engine->service_count; i++)
+		count += fleet_count(&engine->services[i]->fleet).ready;
+	return count;
+}
+
+void
+live_upgrade_done(struct live *live)
+{
+	const struct carried *c = &live->carried;
+	int fd = carry_take("supd-client");
+	uint64_t took_ms = live->world.now_ms(live) - c->began_ms;
+	uint32_t client = fd >= 0 ? ctlsock_adopt(fd) : 0;
+
+	if (c->cause == CARRY_UPGRADE) {
+		log_notice("upgrade: done, supd %s goes on after %d ms",
+		    PACKAGE_VERSION, (int)took_ms);
+		reactor_set_alarm(&upgrade.trial, TRIAL_MS, end_trial, NULL);
+	}
+	if (client == 0)
+		return;
+	if (c->cause == CARRY_UPGRADE)
+		command_upgrade_done(live->command, client, c->detail,
+		    count_workers(&live->engine), took_ms);
+	else
+		command_upgrade_failed(live->command, client, c->detail);
+}
+
+void
+live_upgrade_init(void)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t size = readlink("/proc/self/exe", own_path,
+	    sizeof(own_path) - 1);
+	size_t tail = sizeof(deleted) - 1;
+
+	if (size < 0)
+		size = 0;
+	own_path[size] = '\0';
+	if ((size_t)size > tail &&
+	    strcmp(own_path + (size_t)size - tail, deleted) == 0)
+		own_path[(size_t)size - tail] = '\0';
+}

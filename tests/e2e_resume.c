@@ -1,0 +1,214 @@
+/*
+ * supd ends in the middle of rollouts, under load, and nobody notices: it is
+ * upgraded, it crashes, it is killed.
+ *
+ * The moments are chosen by a seed (E2E_SEED).  No request may fail, no worker
+ * may be restarted or left behind, no fd may leak, and each rollout ends as it
+ * would have.  `make check-resume-long` strikes 200 times in each way.
+ */
+#include "e2e.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	WORKERS = 3,
+	RATE = 500,
+	STRIKES = 12, STRIKES_LONG = 200,
+	STRIKES_EACH = 4,               /* of one rollout */
+	PAUSE_MS_MAX = 150,             /* before a strike */
+};
+
+enum strike { UPGRADE, CRASH, KILL };
+
+static struct {
+	char target[32];
+	struct load load;
+	uint64_t random;
+	unsigned revision;
+	unsigned strikes;
+} run;
+
+static const char *const strategies[] = {
+	"strategy = rolling\n",
+	"strategy = canary\nsteps = 10% 200ms, 50% 200ms, 100%\n",
+	"strategy = blue-green\n",
+};
+
+static uint64_t
+random_below(uint64_t limit)
+{
+	run.random ^= run.random << 13;
+	run.random ^= run.random >> 7;
+	run.random ^= run.random << 17;
+	return run.random % limit;
+}
+
+static void
+configure(unsigned strategy)
+{
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nready = notify\nkeep_old = 100ms\n%s",
+	    e2e_path("web"), run.target, WORKERS, strategies[strategy]);
+}
+
+static void
+install(void)
+{
+	char version[16];
+
+	snprintf(version, sizeof(version), "v%u", ++run.revision);
+	e2e_install_counted("web", version, "--slow-start 60");
+}
+
+static void
+begin(unsigned how)
+{
+	const char *seed = getenv("E2E_SEED");
+
+	memset(&run, 0, sizeof(run));
+	run.random = UINT64_C(88172645463325252) +
+	    (seed != NULL ? strtoull(seed, NULL, 10) : 1);
+	snprintf(run.target, sizeof(run.target), "127.0.0.1:%u", e2e_port());
+	install();
+	configure(0);
+	assert_true(supd_start_ready_how(how, WORKERS));
+	load_start(&run.load, run.target, RATE, 20);
+	load_await_version(&run.load, "v1");
+}
+
+/* The present supd executes itself, and tells who asked when it is there. */
+static void
+upgrade(void)
+{
+	int fd = control_open();
+	const char *stage;
+	json_t *reply;
+
+	assert_true(fd >= 0);
+	reply = control_call(fd,
+	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}");
+	while (json_is_true(json_object_get(reply, "continues"))) {
+		json_decref(reply);
+		reply = control_receive(fd);
+	}
+	stage = json_string_value(json_object_get(json_object_get(reply,
+	    "parameters"), "stage"));
+	if (stage == NULL || strcmp(stage, "done") != 0)
+		fail_msg("the upgrade is not done: %s", json_dumps(reply, 0));
+	json_decref(reply);
+	close(fd);
+}
+
+static void
+strike(enum strike kind)
+{
+	run.strikes++;
+	if (kind == UPGRADE)
+		upgrade();
+	else
+		supd_strike(kind == CRASH ? SIGSEGV : SIGKILL);
+}
+
+/* Connections that come while supd is away wait for the next one. */
+static bool
+rolls_out(void)
+{
+	json_t *status = rollout_status("web");
+	bool runs = !json_is_null(json_object_get(status, "rollout"));
+
+	json_decref(status);
+	return runs;
+}
+
+/* Each worker that the load has met was one of the first of its release. */
+static void
+assert_nobody_was_restarted(const json_t *report)
+{
+	char version[16];
+
+	for (unsigned i = 1; i <= run.revision; i++) {
+		snprintf(version, sizeof(version), "v%u", i);
+		assert_in_range(load_version(report, version).workers, 1,
+		    WORKERS);
+	}
+	assert_int_equal(status_number("web", "restarts"), 0);
+	assert_int_equal(status_number("web", "ready"), WORKERS);
+}
+
+static void
+roll_out_under_strikes(enum strike kind, unsigned count)
+{
+	json_t *last;
+
+	configure(run.revision % 3);
+	install();
+	supctl("reload", "web", "--no-wait");
+	assert_ended(0, "rolling out");
+	for (unsigned i = 0; i < count; i++) {
+		(void)e2e_input_within(-1, (int)random_below(PAUSE_MS_MAX));
+		log_mark();
+		strike(kind);
+		if (!rolls_out())
+			break;
+	}
+	last = rollout_await_verdict("web", run.revision, "complete");
+	assert_int_equal(json_integer_value(json_object_get(last,
+	    "connections_lost")), 0);
+	json_decref(last);
+	workers_await_only("web", run.revision);
+}
+
+static void
+check(enum strike kind, unsigned how)
+{
+	unsigned wanted = e2e_rounds_or_long(STRIKES, STRIKES_LONG);
+	json_t *report;
+
+	begin(how);
+	while (run.strikes < wanted)
+		roll_out_under_strikes(kind, STRIKES_EACH);
+	report = load_end(&run.load);
+	load_assert_clean(report);
+	assert_nobody_was_restarted(report);
+	json_decref(report);
+	if (kind == UPGRADE)    /* that one has two fds more */
+		log_await_count("there is no way back", 1);
+	supd_stop();
+}
+
+static void
+test_upgrades(void **state)
+{
+	(void)state;
+	check(UPGRADE, SUPD_PLAIN);
+}
+
+static void
+test_crashes(void **state)
+{
+	(void)state;
+	check(CRASH, SUPD_UNDER_INIT);
+}
+
+static void
+test_kills(void **state)
+{
+	(void)state;
+	check(KILL, SUPD_UNDER_INIT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		E2E_TEST(test_upgrades),
+		E2E_TEST(test_crashes),
+		E2E_TEST(test_kills),
+	};
+
+	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
+}
