@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,15 +93,18 @@ crew_socket_path(const struct member *m, char *ret_path, size_t size)
 bool
 crew_has_socket(const char *name)
 {
-	char own[CREW_SOCKET_NAME_BYTES];
+	uint32_t service, incarnation;
+	char kind;
 
-	for (unsigned i = 0; i < BUCKET_COUNT; i++) {
-		for (struct member *m = buckets[i]; m != NULL; m = m->next) {
-			crew_socket_name(m, own);
-			if (strcmp(own, name) == 0)
+	if (sscanf(name, "%c%" SCNu32 ".%" SCNu32, &kind, &service,
+	    &incarnation) != 3)
+		return false;
+	for (unsigned i = 0; i < BUCKET_COUNT; i++)
+		for (struct member *m = buckets[i]; m != NULL; m = m->next)
+			if (m->id.incarnation == incarnation &&
+			    m->service == service &&
+			    (m->kill_mode == KILL_MODE_GROUP) == (kind == 'g'))
 				return true;
-		}
-	}
 	return false;
 }
 
