@@ -127,6 +127,7 @@ pid_t supd_own_pid(void);
 
 /* A signal that ends supd itself; returns when it has met it. */
 void supd_strike(int signo);
+void supd_strike_pid(pid_t, int signo);
 
 /* Waits for its end; the exit status, or 128 + signal. */
 int supd_wait(void);

@@ -348,11 +348,20 @@ supd_own_pid(void)
 void
 supd_strike(int signo)
 {
+	supd_strike_pid(supd_own_pid(), signo);
+}
+
+void
+supd_strike_pid(pid_t pid, int signo)
+{
 	int fd = control_open();
 	char byte;
 
 	assert_true(fd >= 0);
-	assert_int_equal(kill(supd_own_pid(), signo), 0);
+	/* Answered by this one; who waits in the queue is the next one's. */
+	json_decref(control_call(fd,
+	    "{\"method\":\"org.varlink.service.GetInfo\"}"));
+	assert_int_equal(kill(pid, signo), 0);
 	/* It is gone, or another, when this connection is. */
 	e2e_await_input(fd);
 	assert_true(read(fd, &byte, 1) <= 0);
