@@ -1,18 +1,11 @@
 /*
- * supd-init: the first process of a container or VM without systemd.
- *
- * It has one child, holds its fds (supd_init_store.c), and starts it again with
- * them if it dies; it passes signals on, reaps whatever is left to it, and ends
- * as the child has.  It has to outlive what it guards, so it is small: one loop
- * around poll(2), static memory, no allocation.  What the start of the child
- * needs is made in the child.
+ * supd-init: the loop and the child.  supd_init.h tells of the whole.
  */
 #include "supd_init.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <link.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,56 +13,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	EXIT_SYSTEM = 1, EXIT_USAGE = 2, EXIT_CANNOT_EXECUTE = 126,
-	BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, SETTLED_MS = 10000,
-	GRACE_S_MAX = 3600,
-	KILL_MS = 5000,         /* for those that SIGKILL does not end */
-};
+static char *const *command;
+static pid_t child;                     /* 0: none runs */
+static int code;                        /* of the one before */
+static bool is_first, stops, reboots, over;
+static int64_t start_ms, delay_ms;
+static int signals_fd;
+static sigset_t child_mask;
+static struct rlimit child_files;
 
-static const char usage[] =
-    "usage: supd-init [--grace SECONDS] [--] [COMMAND [ARGUMENT]...]\n"
-    "       supd-init --help | --version\n"
-    "\n"
-    "Runs COMMAND (default: supd) as the first process of a container or VM,\n"
-    "and again, with the fds it has stored, if it dies; see supd-init(8).\n"
-    "\n"
-    "  --grace SECONDS  for all that is left at the end (default: 10)\n";
-
-static struct {
-	char *const *command;
-	pid_t child;            /* 0: none runs */
-	int64_t started_ms, retry_ms, delay_ms, grace_ms;
-	bool is_first, has_terminal, stops, reboots, over;
-	int code;
-	sigset_t mask;          /* the child's, and its limit */
-	struct rlimit files;
-	uintptr_t code_begin;
-	size_t code_bytes;
-} init = { .grace_ms = 10000 };
-
-/* Nothing waits for a log that nobody reads. */
 void
 init_say(const char *format, ...)
 {
 	struct pollfd error = { STDERR_FILENO, POLLOUT, 0 };
 	char line[512] = "supd-init: ";
-	size_t length = strlen(line);
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(line + length, sizeof(line) - length, format, arguments);
+	(void)vsnprintf(strchr(line, '\0'), 500, format, arguments);
 	va_end(arguments);
-	length = strlen(line);
-	line[length] = '\n';
-	if (poll(&error, 1, 0) > 0)
-		(void)!write(STDERR_FILENO, line, length + 1);
+	(void)strcat(line, "\n");
+	if (poll(&error, 1, 0) > 0)     /* else nobody reads it */
+		(void)!write(STDERR_FILENO, line, strlen(line));
 }
 
 static int64_t
@@ -82,85 +55,56 @@ now_ms(void)
 }
 
 /*
- * A group of its own: what a terminal sends goes to the foreground group, and
- * with us in it the child would get it twice.  With the limit that we were
- * started with it could not open its libraries behind a full store.  The kernel
- * sets no PATH.
+ * In a session of its own, so that a terminal's signals reach it once: from us.
+ * Its limits are those we had, if they have room.  The kernel sets no PATH.
  */
 static void __attribute__((noreturn))
 become_child(void)
 {
-	(void)setpgid(0, 0);
-	if (init.has_terminal)
-		(void)tcsetpgrp(STDIN_FILENO, getpgrp());
-	if (init_store_hand_over() == 0 && setenv("PATH", "/usr/local/sbin:"
-	    "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0) == 0) {
-		if (init.files.rlim_cur >= (rlim_t)init_store_end +
-		    INIT_FDS_SPARE)
-			(void)setrlimit(RLIMIT_NOFILE, &init.files);
-		(void)sigprocmask(SIG_SETMASK, &init.mask, NULL);
-		(void)execvp(init.command[0], init.command);
+	(void)setsid();
+	(void)sigprocmask(SIG_SETMASK, &child_mask, NULL);
+	if (child_files.rlim_cur / 8 * 7 < (rlim_t)init_stored_count) {
+		(void)getrlimit(RLIMIT_NOFILE, &child_files);
+		child_files.rlim_cur = child_files.rlim_max;
 	}
-	init_say("cannot execute %s: %s", init.command[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : EXIT_CANNOT_EXECUTE);
+	if (init_store_hand_over() == 0 &&
+	    setrlimit(RLIMIT_NOFILE, &child_files) == 0 &&
+	    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
+	    "/sbin:/bin", 0) == 0)
+		(void)execvp(command[0], command);
+	init_say("cannot execute %s: %s", command[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/*
- * One that has stored nothing has nothing to come back to: then those who run
- * the container decide.
- */
+/* One that has stored nothing has nothing to come back to. */
 static void
-child_has_ended(int code)
+child_has_ended(int status)
 {
-	bool settled = now_ms() - init.started_ms >= SETTLED_MS;
-
-	init.child = 0;
-	init.code = code;
-	init.over = init.stops || code == 0 || init_store_end == INIT_STORE_FD;
-	if (init.over)
-		return;
-	init.delay_ms = settled ? 0 : init.delay_ms == 0 ? BACKOFF_MIN_MS :
-	    init.delay_ms < BACKOFF_MAX_MS / 2 ? init.delay_ms * 2 :
-	    BACKOFF_MAX_MS;
-	init.retry_ms = now_ms() + init.delay_ms;
-	init_say("%s ended with %d; in %d ms it is started again, with %d fds",
-	    init.command[0], code, (int)init.delay_ms,
-	    init_store_end - INIT_STORE_FD);
+	init_store_read(child);         /* its last words */
+	child = 0;
+	code = WIFEXITED(status) ? WEXITSTATUS(status) :
+	    128 + WTERMSIG(status);
+	over = stops || code == 0 || init_stored_count == 0;
+	delay_ms = now_ms() - start_ms >= INIT_SETTLED_MS ? 0 :
+	    MIN(MAX(2 * delay_ms, INIT_DELAY_MIN_MS), INIT_DELAY_MAX_MS);
+	start_ms = now_ms() + delay_ms;
+	if (!over)
+		init_say("%s ended with %d; in %d ms it is started again, with "
+		    "%d fds", command[0], code, (int)delay_ms,
+		    init_stored_count);
 }
 
-static void
-start_child(void)
-{
-	init.started_ms = now_ms();
-	init.child = fork();
-	if (init.child == 0)
-		become_child();
-	if (init.child > 0)
-		return;
-	init_say("cannot start %s: %s", init.command[0], strerror(errno));
-	child_has_ended(EXIT_CANNOT_EXECUTE);
-}
-
-/*
- * Returns whether there are children left.  The child stays a zombie until all
- * is read that it has sent: its pid is nobody else's until then.
- */
+/* Returns whether there are children left. */
 static bool
 reap(void)
 {
-	siginfo_t end;
+	int status;
+	pid_t pid;
 
-	while (waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) == 0) {
-		if (end.si_pid == 0)
-			return true;
-		if (end.si_pid == init.child)
-			init_store_read(init.child);
-		(void)waitpid(end.si_pid, NULL, 0);
-		if (end.si_pid == init.child)
-			child_has_ended(end.si_code == CLD_EXITED ?
-			    end.si_status : 128 + end.si_status);
-	}
-	return false;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == child)
+			child_has_ended(status);
+	return pid == 0;
 }
 
 /* A SIGPIPE is our own, from a log that nobody reads. */
@@ -169,182 +113,118 @@ pass_on(int signo)
 {
 	if (signo == SIGCHLD || signo == SIGPIPE)
 		return;
-	if (signo == SIGPWR || (signo == SIGINT && init.is_first)) {
-		init.reboots = signo == SIGINT;
+	reboots = reboots || (signo == SIGINT && is_first);
+	if (signo == SIGPWR || (signo == SIGINT && is_first))
 		signo = SIGTERM;
-	}
-	if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT)
-		init.stops = true;
-	if (init.child == 0)
-		init.over = init.over || init.stops;
-	else if (kill(init.child, signo) == 0 && init.stops)
-		(void)kill(init.child, SIGCONT);
-}
-
-static void
-read_signals(void)
-{
-	struct signalfd_siginfo info;
-
-	while (read(INIT_SIGNALS_FD, &info, sizeof(info)) == sizeof(info))
-		pass_on((int)info.ssi_signo);
-}
-
-/* As process 1 all others, else those that are children by now. */
-static void
-signal_others(int signo)
-{
-	static char list[65536];
-	char *next = list;
-	pid_t pid = -1;
-	ssize_t bytes;
-	int fd;
-
-	if (getpid() != 1) {
-		fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-		bytes = read(fd, list, sizeof(list) - 1);
-		list[bytes > 0 ? bytes : 0] = '\0';
-		(void)close(fd);
-		pid = (pid_t)strtol(next, &next, 10);
-	}
-	while (pid != 0) {
-		(void)kill(pid, signo);
-		(void)kill(pid, SIGCONT);
-		pid = (pid_t)strtol(next, &next, 10);
-	}
-}
-
-static void
-end_others(void)
-{
-	int64_t kill_ms = now_ms() + init.grace_ms, left_ms;
-	bool told = false;
-
-	signal_others(SIGTERM);
-	for (; reap(); read_signals()) {
-		left_ms = kill_ms - now_ms();
-		if (left_ms <= 0 && !told)
-			init_say("killing what SIGTERM has not ended");
-		told = left_ms <= 0;
-		if (left_ms <= 0)
-			signal_others(SIGKILL);
-		if (left_ms <= -KILL_MS) {
-			init_say("there are processes that do not die");
-			return;
-		}
-		(void)poll(init_polled + INIT_SIGNALS_FD, 1,
-		    left_ms > 0 ? (int)left_ms : 100);
-	}
+	stops = stops || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT;
+	over = over || (stops && child == 0);
+	if (child != 0 && kill(child, signo) == 0 && stops)
+		(void)kill(child, SIGCONT);
 }
 
 /*
- * Finds our code, of which the pages are given back before each sleep.  The
- * kernel maps 16 for each that is needed once, which would be most of the memory
- * that we take; between there and the sleep there are three at most.
+ * Waits until something happens, and returns whether there are children left.
+ * Pages of code are given back before: the kernel maps 16 for each that is
+ * needed once, which would be most of the memory that we take.
  */
-static int
-find_code(struct dl_phdr_info *object, size_t size, void *unused)
+static bool
+turn(int64_t wait_ms)
 {
-	(void)size, (void)unused;
-	for (int i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
-		uintptr_t begin = object->dlpi_addr + part->p_vaddr;
+	extern char __executable_start[];
+	ElfW(Phdr) *code_part = (void *)(__executable_start + sizeof(ElfW(Ehdr)));
+	struct signalfd_siginfo info;
 
-		if (part->p_type != PT_LOAD || part->p_flags & PF_W)
-			continue;
-		if (init.code_begin == 0)
-			init.code_begin = begin & -(uintptr_t)getpagesize();
-		init.code_bytes = begin + part->p_memsz - init.code_begin;
-	}
-	return 1;
+	(void)madvise(__executable_start, code_part->p_memsz, MADV_DONTNEED);
+	init_store_wait((int)wait_ms);
+	while (read(signals_fd, &info, sizeof(info)) == sizeof(info))
+		pass_on((int)info.ssi_signo);
+	init_store_read(child);
+	return reap();
 }
 
-static void
-read_options(int argc, char **argv)
+/* Returns whether there are children left. */
+static bool
+end_others(int signo, long seconds)
 {
-	static const struct option options[] = {
-		{ "grace", required_argument, NULL, 'g' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
-	};
-	static char supd[] = "supd", *standard[] = { supd, NULL };
-	int option;
-	long seconds;
-	char *end;
+	int64_t left_ms, end_ms = now_ms() + seconds * 1000;
+	bool are_left = reap();
 
-	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
-		if (option == 'h')
-			exit(fputs(usage, stdout) < 0);
-		if (option == 'V')
-			exit(puts("supd-init " PACKAGE_VERSION) < 0);
-		if (option != 'g')
-			exit(EXIT_USAGE);
-		seconds = strtol(optarg, &end, 10);
-		if (end == optarg || *end != '\0' || seconds < 0 ||
-		    seconds > GRACE_S_MAX) {
-			init_say("--grace takes a number from 0 to %d, not "
-			    "\"%s\"", GRACE_S_MAX, optarg);
-			exit(EXIT_USAGE);
-		}
-		init.grace_ms = seconds * 1000;
-	}
-	init.command = optind < argc ? argv + optind : standard;
+	(void)kill(-1, signo);
+	(void)kill(-1, SIGCONT);
+	while (are_left && (left_ms = end_ms - now_ms()) > 0)
+		are_left = turn(left_ms);
+	return are_left;
 }
 
-/* Signals come by an fd; a fault kills us also when its signal is blocked. */
 static void
 set_up(void)
 {
-	struct rlimit files;
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	int count = pid && fds && atoi(pid) == getpid() ? atoi(fds) : 0;
+	struct rlimit files = { 0, 2 * INIT_FDS_MAX };
 	sigset_t signals;
 
-	(void)sigfillset(&signals);
-	(void)sigprocmask(SIG_SETMASK, &signals, &init.mask);
+	(void)sigfillset(&signals);     /* a fault kills us all the same */
+	(void)sigprocmask(SIG_SETMASK, &signals, &child_mask);
 	(void)signal(SIGCHLD, SIG_DFL);
-	(void)close_range(INIT_SIGNALS_FD, ~0U, 0);
-	if (signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK) !=
-	    INIT_SIGNALS_FD || init_store_open() < 0) {
-		init_say("cannot start: %s", strerror(errno));
-		exit(EXIT_SYSTEM);
-	}
-	for (int fd = INIT_SIGNALS_FD; fd < INIT_STORE_FD; fd++)
-		init_polled[fd] = (struct pollfd){ fd, POLLIN, 0 };
-	(void)getrlimit(RLIMIT_NOFILE, &init.files);
-	files = init.files;
-	files.rlim_cur = files.rlim_max;
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	(void)getrlimit(RLIMIT_NOFILE, &child_files);
+	if (child_files.rlim_max > files.rlim_max ||
+	    setrlimit(RLIMIT_NOFILE, &files) < 0)
+		files.rlim_max = child_files.rlim_max;
+	files.rlim_cur = MIN(INIT_FDS_MAX, files.rlim_max / 8 * 7);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
-	(void)dl_iterate_phdr(find_code, NULL);
-	init.has_terminal = tcgetpgrp(STDIN_FILENO) == getpgrp();
+	if (count < 0 || (rlim_t)count > files.rlim_cur / 2)
+		count = 0;
+	(void)close_range((unsigned)count + 3, ~0U, 0);
+	signals_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (init_store_open(signals_fd, count, getenv("LISTEN_FDNAMES")) < 0) {
+		init_say("cannot start: %s", strerror(errno));
+		exit(1);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	int64_t wait_ms;
+	static char supd[] = "supd", *standard[] = { supd, NULL }, *end;
+	long grace_s = 10;
 
-	read_options(argc, argv);
-	init.is_first = init_boot();
+	if (argc > 2 && strcmp(argv[1], "--grace") == 0) {
+		grace_s = strtol(argv[2], &end, 10);
+		grace_s = end == argv[2] || *end != '\0' ? -1 : grace_s;
+		argv += 2;
+	}
+	if (argv[1] != NULL && strcmp(argv[1], "--") == 0)
+		argv++;
+	else if (argv[1] != NULL && argv[1][0] == '-')
+		grace_s = -1;
+	if (grace_s < 0 || grace_s > INIT_GRACE_S_MAX) {
+		init_say(PACKAGE_VERSION ", usage: supd-init [--grace SECONDS, "
+		    "from 0 to %d] [--] [COMMAND [ARGUMENT]...]",
+		    INIT_GRACE_S_MAX);
+		return 2;
+	}
+	command = argv[1] != NULL ? argv + 1 : standard;
+	is_first = init_boot();
 	set_up();
-	while (!init.over) {
-		wait_ms = init.child != 0 ? -1 : init.retry_ms - now_ms();
-		if (init.child == 0 && wait_ms <= 0) {
-			start_child();
-			continue;
+	start_ms = now_ms();
+	while (!over) {
+		if (child == 0 && start_ms <= now_ms() && (child = fork()) == 0)
+			become_child();
+		if (child < 0) {
+			init_say("cannot fork: %s", strerror(errno));
+			child_has_ended(126 << 8);
 		}
-		(void)madvise((void *)init.code_begin, init.code_bytes,
-		    MADV_DONTNEED);
-		if (poll(init_polled + INIT_SIGNALS_FD, (nfds_t)init_store_end -
-		    INIT_SIGNALS_FD, (int)wait_ms) > 0)
-			init_store_drop_dead();
-		read_signals();
-		(void)reap();
-		init_store_read(init.child);
+		(void)turn(child != 0 ? -1 : start_ms - now_ms());
 	}
-	end_others();
-	if (init.is_first) {
-		init_say("%s ended with %d", init.command[0], init.code);
-		init_boot_end(init.reboots);
+	if (getpid() == 1 && end_others(SIGTERM, grace_s)) {
+		init_say("killing what SIGTERM has not ended");
+		(void)end_others(SIGKILL, INIT_KILL_S);
 	}
-	return init.code;
+	if (is_first) {
+		init_say("%s ended with %d", command[0], code);
+		init_boot_end(reboots);
+	}
+	return code;
 }

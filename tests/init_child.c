@@ -4,11 +4,12 @@
  * the last line of an answer is `ok`.
  *
  *   store NAME KIND [FDPOLL=0]  stores a new fd; NAME `-` sends none
- *   again                       stores the same once more
- *   other                       stores the other end of the last pipe, by `other`
  *   hangup                      closes the other end of the last pipe
  *   dropped                     waits until supd-init has closed its end, too
- *   many COUNT                  stores so many, each with a name of its own
+ *   many COUNT [WIDTH]          stores so many, by names m0001 with WIDTH 4
+ *   workers COUNT               stores 3 for each of so many, in one message each,
+ *                               by names w3.0, w3.1...
+ *   dismiss COUNT               removes what `workers` has stored
  *   send TEXT                   sends TEXT (`;` is a newline), without an fd
  *   barrier                     waits until all that was sent is read
  *   catch                       from now on, says which signals come
@@ -17,7 +18,7 @@
  *   exit CODE
  *   die SIGNAL
  *
- * `store` and `again` with `and die` behind them: dies right after, unread.
+ * `store` with `and die` behind it: dies right after, unread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,10 +39,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 1024, WAIT_MS = 10000, ORPHANS_MAX = 20000, FDS_MAX = 32 };
+enum { LINE_BYTES = 1024, WAIT_MS = 10000, ORPHANS_MAX = 20000, FDS_MAX = 32,
+	NOTIFY_FDS_MAX = 3 };
 
-static int stored_fd = -1, other_end = -1;
-static char stored_message[LINE_BYTES], last_pipe[LINE_BYTES];
+static int other_end = -1;
+static char last_pipe[LINE_BYTES];
 
 static void __attribute__((format(printf, 1, 2)))
 say(const char *format, ...)
@@ -119,12 +121,12 @@ say_start(void)
 }
 
 static void
-notify(const char *text, int fd)
+notify_with(const char *text, const int *fds, size_t fd_count)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(NOTIFY_FDS_MAX * sizeof(int))];
 	} control = { { 0 } };
 	struct iovec part = { (void *)(uintptr_t)text, strlen(text) };
 	struct msghdr header = { .msg_name = &address, .msg_iov = &part,
@@ -135,17 +137,25 @@ notify(const char *text, int fd)
 	memcpy(address.sun_path + 1, name + 1, strlen(name) - 1);
 	header.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 	    strlen(name));
-	if (fd >= 0) {
+	if (fd_count > 0) {
 		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
+		header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
 		CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
 		CMSG_FIRSTHDR(&header)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&header)->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), &fd, sizeof(fd));
+		CMSG_FIRSTHDR(&header)->cmsg_len =
+		    CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), fds,
+		    fd_count * sizeof(int));
 	}
 	if (sendmsg(socket_fd, &header, 0) < 0)
 		say("sendmsg: %s", strerror(errno));
 	close(socket_fd);
+}
+
+static void
+notify(const char *text, int fd)
+{
+	notify_with(text, &fd, fd >= 0);
 }
 
 static void
@@ -201,36 +211,68 @@ store(char *arguments)
 {
 	const char *name = strsep(&arguments, " ");
 	const char *kind = strsep(&arguments, " ");
-	size_t length;
+	char message[LINE_BYTES] = "FDSTORE=1";
+	size_t length = strlen(message);
+	int fd;
 
-	length = (size_t)snprintf(stored_message, sizeof(stored_message),
-	    "FDSTORE=1");
 	if (strcmp(name, "-") != 0)
-		length += (size_t)snprintf(stored_message + length,
-		    sizeof(stored_message) - length, "\nFDNAME=%s", name);
+		length += (size_t)snprintf(message + length,
+		    sizeof(message) - length, "\nFDNAME=%s", name);
 	if (arguments != NULL && strncmp(arguments, "FDPOLL", 6) == 0)
-		snprintf(stored_message + length,
-		    sizeof(stored_message) - length, "\nFDPOLL=0");
-	if (stored_fd >= 0)
-		close(stored_fd);
-	stored_fd = make(name, kind);
-	notify(stored_message, stored_fd);
+		snprintf(message + length, sizeof(message) - length,
+		    "\nFDPOLL=0");
+	fd = make(name, kind);
+	notify(message, fd);
 	if (arguments != NULL && strstr(arguments, "and die") != NULL)
 		raise(SIGKILL);
+	close(fd);
 }
 
 static void
-store_many(int count)
+store_many(char *arguments)
 {
+	int count = atoi(strsep(&arguments, " "));
+	int width = arguments != NULL ? atoi(arguments) : 1;
 	char message[LINE_BYTES];
 	int fd, i;
 
 	for (i = 0; i < count; i++) {
 		snprintf(message, sizeof(message),
-		    "FDSTORE=1\nFDNAME=many-%d", i);
+		    "FDSTORE=1\nFDNAME=m%0*d", width, i);
 		fd = memfd_create("many", MFD_CLOEXEC);
 		notify(message, fd);
 		close(fd);
+	}
+}
+
+static void
+store_workers(int count)
+{
+	char message[LINE_BYTES];
+	int fds[NOTIFY_FDS_MAX], i;
+	size_t k;
+
+	for (i = 0; i < count; i++) {
+		snprintf(message, sizeof(message),
+		    "FDSTORE=1\nFDNAME=w3.%d\nFDPOLL=0", i);
+		for (k = 0; k < NOTIFY_FDS_MAX; k++)
+			fds[k] = eventfd(0, EFD_CLOEXEC);
+		notify_with(message, fds, NOTIFY_FDS_MAX);
+		for (k = 0; k < NOTIFY_FDS_MAX; k++)
+			close(fds[k]);
+	}
+}
+
+static void
+dismiss_workers(int count)
+{
+	char message[LINE_BYTES];
+	int i;
+
+	for (i = 0; i < count; i++) {
+		snprintf(message, sizeof(message),
+		    "FDSTOREREMOVE=1\nFDNAME=w3.%d", i);
+		notify(message, -1);
 	}
 }
 
@@ -367,16 +409,16 @@ obey(char *line)
 
 	if (strcmp(verb, "store") == 0)
 		store(line);
-	else if (strcmp(verb, "again") == 0)
-		notify(stored_message, stored_fd);
-	else if (strcmp(verb, "other") == 0)
-		notify("FDSTORE=1\nFDNAME=other\nFDPOLL=0", other_end);
 	else if (strcmp(verb, "hangup") == 0)
 		close(other_end);
 	else if (strcmp(verb, "dropped") == 0)
 		wait_until_dropped();
 	else if (strcmp(verb, "many") == 0)
-		store_many(atoi(line));
+		store_many(line);
+	else if (strcmp(verb, "workers") == 0)
+		store_workers(atoi(line));
+	else if (strcmp(verb, "dismiss") == 0)
+		dismiss_workers(atoi(line));
 	else if (strcmp(verb, "barrier") == 0)
 		barrier();
 	else if (strcmp(verb, "catch") == 0)

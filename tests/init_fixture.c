@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -31,27 +30,34 @@
 
 enum { ARGUMENTS_MAX = 16, PATH_BYTES = 4096 };
 
+/* What it may be left with, and must not pass on. */
 static void
-forbid_kcmp(void)
+leave_rubbish(void)
 {
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kcmp, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {
-		sizeof(filter) / sizeof(filter[0]), filter
-	};
+	if (dup2(STDERR_FILENO, 3) < 0 || setenv("LISTEN_FDS", "1", 1) < 0)
+		_exit(99);
+}
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+static void
+activate(void)
+{
+	int first = memfd_create("first", 0), second;
+	char pid[16];
+
+	if (dup2(first, 3) < 0)
+		_exit(99);
+	second = memfd_create("second", 0);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (dup2(second, 4) < 0 || write(3, "first", 5) != 5 ||
+	    write(4, "second", 6) != 6 || setenv("LISTEN_FDS", "2", 1) < 0 ||
+	    setenv("LISTEN_FDNAMES", "web", 1) < 0 ||
+	    setenv("LISTEN_PID", pid, 1) < 0)
 		_exit(99);
 }
 
 static void __attribute__((noreturn))
-become(const char *grace, const char *const *command, const int *fds)
+become(enum init_place place, const char *grace, const char *const *command,
+    const int *fds)
 {
 	char supd_init[PATH_BYTES], child[PATH_BYTES];
 	const char *build = getenv("top_builddir");
@@ -75,12 +81,13 @@ become(const char *grace, const char *const *command, const int *fds)
 	for (i = 0; i < 3; i++)
 		if (dup2(fds[i], (int)i) < 0)
 			_exit(99);
-	/* What it may be left with, and must not pass on. */
-	if (dup2(STDERR_FILENO, 3) < 0 ||
-	    signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
+	if (place == INIT_ACTIVATED)
+		activate();
+	else
+		leave_rubbish();
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
 	    signal(SIGPIPE, SIG_DFL) == SIG_ERR ||
-	    setrlimit(RLIMIT_NOFILE, &files) < 0 ||
-	    setenv("LISTEN_FDS", "1", 1) < 0)
+	    setrlimit(RLIMIT_NOFILE, &files) < 0)
 		_exit(99);
 	execv(supd_init, arguments);
 	_exit(99);
@@ -114,10 +121,9 @@ init_start(struct init *init, enum init_place place, const char *grace,
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
 	init->child.pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
-	if (init->child.pid == 0 && place == INIT_WITHOUT_KCMP)
-		forbid_kcmp();
 	if (init->child.pid == 0)
-		become(grace, command, (int[]){ in[0], out[1], err[1] });
+		become(place, grace, command,
+		    (int[]){ in[0], out[1], err[1] });
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);

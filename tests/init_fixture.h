@@ -11,7 +11,7 @@
 
 enum {
 	INIT_LINE_BYTES = 1024,
-	INIT_ANSWER_BYTES = 1 << 20,
+	INIT_ANSWER_BYTES = 1 << 21,
 	INIT_FILES = 1000,      /* supd-init's limit at first */
 };
 
@@ -22,11 +22,12 @@ struct init {
 };
 
 /*
- * On a terminal: `commands` is its other end, and what is typed.  Without
- * kcmp(2): as containers often are.
+ * On a terminal: `commands` is its other end, and what is typed.  Activated:
+ * with two memfds in LISTEN_FDS, `web` and one without a name, which hold
+ * `first` and `second`.
  */
 enum init_place {
-	INIT_SUBREAPER, INIT_PROCESS_1, INIT_ON_TERMINAL, INIT_WITHOUT_KCMP,
+	INIT_SUBREAPER, INIT_PROCESS_1, INIT_ON_TERMINAL, INIT_ACTIVATED,
 };
 
 /*

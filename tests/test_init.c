@@ -1,6 +1,6 @@
 /*
  * supd-init and its child: exit codes, signals, the restart and its back-off,
- * what is left at the end, the command line.
+ * the command line.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -80,7 +80,7 @@ child_starts_clean(void **state)
 	(void)state;
 	assert_true(init_start(&init, INIT_SUBREAPER, "1", NULL));
 	assert_non_null(strstr(init.answer, "socket @"));
-	assert_non_null(strstr(init.answer, "FDSTORE=4096\n"));
+	assert_non_null(strstr(init.answer, "FDSTORE=16384\n"));
 	assert_non_null(strstr(init.answer, "files 1000\n"));
 	assert_null(strstr(init.answer, "fd "));
 	assert_null(strstr(init.answer, "LISTEN"));
@@ -317,38 +317,6 @@ child_that_cannot_be_executed_again_is_tried_on(void **state)
 	assert_int_equal(init_end(&init), 0);
 }
 
-/*
- * What is left at the end
- */
-
-static void
-others_are_told(void **state)
-{
-	char line[INIT_LINE_BYTES];
-
-	(void)state;
-	assert_true(init_start(&init, INIT_SUBREAPER, "60", NULL));
-	init_command(&init, "leave polite");
-	init_order(&init, "exit 6");
-	child_read_line(init.child.out_fd, line, sizeof(line));
-	assert_string_equal(line, "polite 15");
-	assert_int_equal(init_end(&init), 6);
-}
-
-static void
-others_are_killed_at_last(void **state)
-{
-	char output[INIT_LINE_BYTES];
-
-	(void)state;
-	assert_true(init_start(&init, INIT_SUBREAPER, "1", NULL));
-	init_command(&init, "leave stubborn");
-	init_order(&init, "exit 6");
-	init_read_log(&init, "killing what SIGTERM has not ended");
-	child_read_all(init.child.out_fd, output, sizeof(output));
-	assert_int_equal(init_end(&init), 6);
-}
-
 static void
 strangers_are_reaped(void **state)
 {
@@ -379,8 +347,6 @@ main(void)
 		cmocka_unit_test(crashes_in_a_row_wait_longer),
 		cmocka_unit_test(back_off_ends_with_sigterm),
 		cmocka_unit_test(child_that_cannot_be_executed_again_is_tried_on),
-		cmocka_unit_test(others_are_told),
-		cmocka_unit_test(others_are_killed_at_last),
 		cmocka_unit_test(strangers_are_reaped),
 	};
 
