@@ -18,7 +18,8 @@
  *   exit CODE
  *   die SIGNAL
  *
- * `store` with `and die` behind it: dies right after, unread.
+ * `store` with `and die` behind it: dies right after, unread; with `and keep`:
+ * keeps it open itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -225,7 +226,8 @@ store(char *arguments)
 	notify(message, fd);
 	if (arguments != NULL && strstr(arguments, "and die") != NULL)
 		raise(SIGKILL);
-	close(fd);
+	if (arguments == NULL || strstr(arguments, "and keep") == NULL)
+		close(fd);
 }
 
 static void
