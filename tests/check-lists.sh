@@ -10,7 +10,7 @@ export LC_ALL=C
 
 # Scripts that are no test by themselves.
 helpers='tests/runner.sh tests/fuzz.sh tests/bench.sh tests/demo.sh
-tests/mutants-lib.sh tests/soak.sh'
+tests/machine.sh tests/machine_init.sh tests/mutants-lib.sh tests/soak.sh'
 
 top=${1:-${top_srcdir:-.}}
 cd "$top" || exit 2
@@ -51,7 +51,8 @@ list() {
 
 check_run() {
 	lists=$(list UNIT_TESTS; list HYGIENE_TESTS; list MODEL_TESTS
-	    list MODEL_CHECKS; list END_TO_END_TESTS; list ROLLOUT_TESTS)
+	    list MODEL_CHECKS; list END_TO_END_TESTS; list ROLLOUT_TESTS
+	    list MACHINE_TESTS)
 	for file in tests/test_*.c tests/*.sh; do
 		[ -e "$file" ] || continue
 		case $helpers in

@@ -1,0 +1,92 @@
+#!/bin/sh
+# What check-machine.sh has done in a machine whose first process is supd-init:
+# it becomes supd, and beside it, as an orphan, somebody who uses the machine.
+#
+#   machine_init.sh HOW...
+#
+# HOW, all of which are: `serve` (reloads under load), `orphans`, `stubborn`
+# (leaves one that ignores SIGTERM), and at last `term` or `int`, the signal that
+# ends it.  Each thing that is as it should be is said on the console by a line
+# `machine: ok WHAT`, others by `machine: not ok WHAT`.
+set -u
+passed=1
+
+judge() {       # WHAT; the exit status before says how it was
+	if [ "$?" -eq 0 ]; then
+		echo "machine: ok $1"
+	else
+		echo "machine: not ok $1"
+		passed=0
+	fi
+}
+
+# Tries for 30 s: nothing tells when it is so.
+until_true() {  # COMMAND...
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+workers_ready() {
+	supctl status web --json 2>/dev/null | grep -q '"ready": *2'
+}
+
+no_zombies() {
+	! grep -qs '^State:.*Z' /proc/[0-9]*/status
+}
+
+serve() {
+	until_true workers_ready
+	judge 'it serves'
+	loadgen --rate 100 --duration 60 --until-file /run/enough \
+	    127.0.0.1:8080 >/run/load &
+	load=$!
+	cp /usr/bin/worker_2 /usr/bin/web.new && mv /usr/bin/web.new \
+	    /usr/bin/web && supctl reload web --version 2
+	judge 'it is reloaded under load'
+	: >/run/enough
+	wait "$load"
+	judge 'no request failed'
+	grep -E '^[12] |failed' /run/load
+}
+
+orphans() {
+	echo 40000 >/proc/sys/kernel/threads-max
+	printf 'orphans 10000\nexit 0\n' | init_child >/run/orphans
+	[ "$(grep -c '^ok$' /run/orphans)" -eq 2 ] &&
+	    ! grep 'was not reaped' /run/orphans
+	judge '10000 orphans are reaped'
+	until_true no_zombies
+	judge 'there are no zombies'
+}
+
+pss_kib() {
+	while read -r name kib _; do
+		[ "$name" != Pss: ] || echo "$kib"
+	done </proc/1/smaps_rollup
+}
+
+use() {
+	for how in "$@"; do
+		case $how in
+		serve | orphans) "$how" ;;
+		stubborn) (trap '' TERM && exec sleep 100 &) ;;
+		esac
+	done
+	grep -q '^cgroup2' /proc/mounts && [ -c /dev/ptmx ] &&
+	    touch /run/mine /dev/shm/mine
+	judge 'file systems are mounted'
+	[ "$(pss_kib)" -le 300 ]
+	judge "its memory is small: $(pss_kib) KiB"
+	[ "$passed" -eq 0 ] || echo 'machine: passed'
+	trap 'echo "machine: ok who is left is told"; exit 0' TERM
+	kill -s "$how" 1
+	sleep 100 &
+	wait
+}
+
+(use "$@" &)
+exec supd -c /etc/supd.conf
