@@ -4,6 +4,7 @@
  *   live_world.c   struct world: releases, workers, the ledger, the log
  *   live_port.c    struct command_port: clients, memory, queues, history
  *   live_socket.c  listeners in the loop: the broken and the crowded ones
+ *   live_parent.c  what systemd or supd-init is told
  *   live_keep.c    handles of what outlives supd
  *   live_resume.c  going on where another supd was
  *   live_upgrade.c another build of supd takes over
@@ -45,5 +46,13 @@ void live_port_init(struct live *);
 
 /* Watches the listeners from now on.  0 or -errno. */
 int live_sockets_init(struct live *);
+
+/*
+ * After the engine's turn.  The parent (parent.h) gets READY=1 when each service
+ * has its workers ready, or has had its ready_timeout; STATUS= when something
+ * changed; RELOADING=1 and READY=1 around each reading of the configuration;
+ * STOPPING=1.
+ */
+void live_parent_turn(const struct engine *);
 
 #endif

@@ -32,4 +32,7 @@ void live_keep_release(const struct release *, char *ret_handle);
 int live_restore_release(struct release *, const char *handle,
     char *ret_text);
 
+/* live_parent.c: the next turn ends it. */
+void live_parent_reloading(void);
+
 #endif

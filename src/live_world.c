@@ -56,6 +56,7 @@ world_read_config(void *ctx, struct config_errors *errors)
 {
 	const struct live *live = ctx;
 
+	live_parent_reloading();
 	return config_read(live->config_path, errors);
 }
 

@@ -82,6 +82,7 @@ on_turn(void *ctx)
 	live_commit(live);
 	if (!live->begun)
 		begin(live);
+	live_parent_turn(&live->engine);
 	live_upgrade_turn(live);
 	if (live->engine.phase == ENGINE_DONE)
 		reactor_stop();
