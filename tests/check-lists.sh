@@ -81,6 +81,7 @@ report "sources and headers are built" \
     "$(check_named src/*.[ch] src/*.varlink include/*.h tests/*.[ch])"
 report "man pages are installed" "$(check_named src/*.[1-8])"
 report "scripts are shipped" "$(check_named tests/*.sh)"
+report "units are shipped" "$(check_named units/*)"
 report "tests are run" "$(check_run)"
 report "what is named is there" "$(check_there)"
 echo "1..$case_count"
