@@ -47,12 +47,24 @@ void live_port_init(struct live *);
 /* Watches the listeners from now on.  0 or -errno. */
 int live_sockets_init(struct live *);
 
+/* Without a parent, or without one that can be told, supd runs as well. */
+void live_parent_init(void);
+void live_parent_release(void); /* waits a moment for what is not sent yet */
+
 /*
  * After the engine's turn.  The parent (parent.h) gets READY=1 when each service
  * has its workers ready, or has had its ready_timeout; STATUS= when something
  * changed; RELOADING=1 and READY=1 around each reading of the configuration;
  * STOPPING=1.
  */
-void live_parent_turn(const struct engine *);
+enum parent_turn { PARENT_STAY, PARENT_LEAVE };
+enum parent_turn live_parent_turn(const struct engine *);
+
+/*
+ * supd shall end, and the supd that the parent starts next go on with what runs:
+ * the next turn returns PARENT_LEAVE, as soon as the parent has all that is
+ * needed for that.  If there is none that keeps fds, the log says so.
+ */
+void live_parent_leave(void);
 
 #endif

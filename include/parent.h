@@ -54,6 +54,9 @@ void parent_adopt(const char *name, const int *fds, unsigned count);
 /* Also of a name that was not stored by us. */
 void parent_remove(const char *name);
 
+/* Has it been told to keep anything? */
+bool parent_keeps_any(void);
+
 /* Lines of assignments, at most PARENT_SAY_BYTES_MAX with the NUL; what is
  * longer is cut. */
 enum { PARENT_SAY_BYTES_MAX = 1024 };

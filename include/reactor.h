@@ -30,8 +30,8 @@ struct alarm {
 	void *ctx;
 };
 
-/* Blocks and takes over TERM, INT, QUIT, HUP, USR2 and CHLD; those that would end
- * us and mean nothing to us (PIPE, XFSZ, USR1, ALRM …) are blocked and swallowed.
+/* Blocks and takes over TERM, INT, QUIT, HUP, USR1, USR2 and CHLD; those that would
+ * end us and mean nothing to us (PIPE, XFSZ, ALRM …) are blocked and swallowed.
  * `turn` is called once per turn, `signal` for each of the former.  0 or
  * -errno. */
 int reactor_init(void (*turn)(void *ctx), void (*signal)(void *ctx, int number),

@@ -17,11 +17,13 @@
 
 #define STATUS_PERIOD_MS UINT64_C(1000)
 #define MARGIN_MS UINT64_C(10000)       /* for us, after the workers' time */
+#define PATIENCE_MS UINT64_C(1000)
 
 static struct {
 	bool ready;                     /* READY=1 was said */
 	bool reloading;                 /* RELOADING=1 was; READY=1 follows */
 	bool stopping;
+	bool leaves;                    /* an operator wants it */
 	uint64_t extended_ms;           /* the parent waits for us until then */
 	uint64_t status_next_ms;
 	char status[STATUS_BYTES_MAX];  /* as the parent knows it */
@@ -230,6 +232,23 @@ look_at_stop(const struct engine *engine)
 }
 
 void
+live_parent_init(void)
+{
+	int error = parent_init();
+
+	if (error < 0)
+		log_warning("the parent (NOTIFY_SOCKET) is not told anything: "
+		    "%s", strerror(-error));
+}
+
+void
+live_parent_release(void)
+{
+	(void)parent_flush(PATIENCE_MS);
+	parent_release();
+}
+
+void
 live_parent_reloading(void)
 {
 	if (!told.ready || told.stopping)
@@ -239,10 +258,33 @@ live_parent_reloading(void)
 }
 
 void
+live_parent_leave(void)
+{
+	told.leaves = true;
+}
+
+static enum parent_turn
+leave(const struct engine *engine)
+{
+	told.leaves = false;
+	if (engine->phase != ENGINE_RUNNING)
+		return PARENT_STAY;
+	if (parent_flush(PATIENCE_MS) && parent_keeps_any()) {
+		log_notice("supd ends, and leaves its workers to the next one");
+		return PARENT_LEAVE;
+	}
+	log_error("supd has no parent that keeps file descriptors and starts "
+	    "the next one (systemd, supd-init), so it does not leave");
+	return PARENT_STAY;
+}
+
+enum parent_turn
 live_parent_turn(const struct engine *engine)
 {
+	if (told.leaves)
+		return leave(engine);
 	if (!parent_is_there())
-		return;
+		return PARENT_STAY;
 	if (engine->phase != ENGINE_RUNNING) {
 		look_at_stop(engine);
 	} else if (!told.ready) {
@@ -252,4 +294,5 @@ live_parent_turn(const struct engine *engine)
 		say_ready(engine);
 	}
 	say_status(engine);
+	return PARENT_STAY;
 }

@@ -369,6 +369,12 @@ parent_remove(const char *name)
 	go_on();
 }
 
+bool
+parent_keeps_any(void)
+{
+	return !TAILQ_EMPTY(&held);
+}
+
 /* Whether both begin with the same variable. */
 static bool
 says_the_same(const struct item *item, const char *lines)

@@ -234,7 +234,7 @@ lost_link(const struct watch *watch)
 
 /* Signals that would end us and mean nothing to us. */
 static const int swallowed[] = {
-	SIGPIPE, SIGXFSZ, SIGUSR1, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+	SIGPIPE, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 };
 
 static bool
@@ -277,6 +277,7 @@ take_signals(void)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGQUIT);
 	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGUSR1);
 	(void)sigaddset(&set, SIGUSR2);
 	(void)sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < sizeof(swallowed) / sizeof(swallowed[0]); i++)

@@ -32,13 +32,10 @@
 #include "live_resume.h"
 #include "live_upgrade.h"
 #include "log.h"
-#include "parent.h"
 #include "reactor.h"
 #include "spawn.h"
 
-enum { EXIT_SYSTEM = 1, EXIT_CONFIG = 2 };
-
-#define PARENT_PATIENCE_MS UINT64_C(1000)
+enum { EXIT_SYSTEM = 1, EXIT_CONFIG = 2, EXIT_LEFT = 75 };
 
 /* What --check-resume reads; see live_resume_check(). */
 enum { CHECK_FD = 3 };
@@ -82,7 +79,8 @@ on_turn(void *ctx)
 	live_commit(live);
 	if (!live->begun)
 		begin(live);
-	live_parent_turn(&live->engine);
+	if (live_parent_turn(&live->engine) == PARENT_LEAVE)
+		exit(EXIT_LEFT);
 	live_upgrade_turn(live);
 	if (live->engine.phase == ENGINE_DONE)
 		reactor_stop();
@@ -119,6 +117,9 @@ on_signal(void *ctx, int number)
 	case SIGHUP:
 		log_notice("SIGHUP: reloading");
 		reload_all(live);
+		break;
+	case SIGUSR1:
+		live_parent_leave();
 		break;
 	case SIGUSR2:
 		log_notice("SIGUSR2: upgrading");
@@ -324,10 +325,7 @@ start_up(struct live *live, struct config *config)
 	error = reactor_init(on_turn, on_signal, live);
 	if (error < 0)
 		fail("make an event loop", -error);
-	error = parent_init();
-	if (error < 0)
-		log_warning("the parent is not told anything: %s",
-		    strerror(-error));
+	live_parent_init();
 	live_port_init(live);
 	live->command = command_new(&live->engine, &live->port);
 	if (live->command == NULL)
@@ -352,8 +350,7 @@ shut_down(struct live *live)
 	command_free(live->command);
 	ledger_close();
 	live_resume_close();
-	(void)parent_flush(PARENT_PATIENCE_MS);
-	parent_release();
+	live_parent_release();
 	reactor_release();
 	log_notice("stopped");
 }

@@ -16,7 +16,7 @@
 enum { WORKERS = 2, MESSAGE_BYTES = 2048 };
 
 static int parent = -1;
-static char message[MESSAGE_BYTES];
+static char message[MESSAGE_BYTES], target[64];
 
 static void
 become_parent(void)
@@ -35,21 +35,27 @@ become_parent(void)
 static int
 tear_down(void **state)
 {
-	close(parent);
+	if (parent >= 0)
+		close(parent);
+	parent = -1;
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	return e2e_tear_down(state);
 }
 
+/* But for what it shall keep. */
 static void
 receive(void)
 {
 	ssize_t count;
 
-	e2e_await_input(parent);
-	count = recv(parent, message, sizeof(message) - 1, MSG_DONTWAIT);
-	assert_true(count > 0);
-	message[count] = '\0';
+	do {
+		e2e_await_input(parent);
+		count = recv(parent, message, sizeof(message) - 1,
+		    MSG_DONTWAIT);
+		assert_true(count > 0);
+		message[count] = '\0';
+	} while (strncmp(message, "FDSTORE", 7) == 0);
 }
 
 /* Skips what begins otherwise. */
@@ -76,8 +82,9 @@ static void
 configure(const char *options, const char *keys)
 {
 	e2e_install("web", options);
-	e2e_configure("[service web]\ncommand = %s\nlisten = 127.0.0.1:%u\n"
-	    "workers = %d\nready = notify\n%s", e2e_path("web"), e2e_port(),
+	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nready = notify\n%s", e2e_path("web"), target,
 	    WORKERS, keys);
 }
 
@@ -141,6 +148,35 @@ test_start_is_bounded(void **state)
 	supd_stop();
 }
 
+/* A parent that would start another one has it all; workers serve on. */
+static void
+test_leave(void **state)
+{
+	pid_t worker;
+
+	(void)state;
+	become_parent();
+	configure("--version v1", "");
+	supd_start_ready(WORKERS);
+	worker = worker_pid("web", 1);
+	supd_signal(SIGUSR1);
+	log_await("supd ends, and leaves its workers to the next one");
+	assert_int_equal(supd_wait(), 75);
+	assert_string_equal(ask_version(target), "v1");
+	assert_int_equal(kill(worker, 0), 0);
+}
+
+static void
+test_nobody_to_leave_to(void **state)
+{
+	(void)state;
+	configure("--version v1", "");
+	supd_start_ready(WORKERS);
+	supd_signal(SIGUSR1);
+	log_await("supd has no parent that keeps file descriptors");
+	supd_stop();
+}
+
 #define PARENT_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, e2e_set_up, tear_down)
 
@@ -150,6 +186,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		PARENT_TEST(test_start_reload_stop),
 		PARENT_TEST(test_start_is_bounded),
+		PARENT_TEST(test_leave),
+		PARENT_TEST(test_nobody_to_leave_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
