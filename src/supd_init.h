@@ -19,7 +19,7 @@
 enum {
 	INIT_DELAY_MIN_MS = 100,        /* between restarts in a row */
 	INIT_DELAY_MAX_MS = 10000,
-	INIT_SETTLED_MS = 10000,        /* one that has run so long is no loop */
+	INIT_SETTLED_MS = 1000,        /* one that has run so long is no loop */
 	INIT_GRACE_S_MAX = 3600,
 	INIT_KILL_S = 5,                /* for those that SIGKILL does not end */
 
