@@ -182,12 +182,17 @@ void table_print(struct table *, struct draw *, uint32_t indent);
 /* ---- supctl_call.c */
 
 #define CALL_PATIENCE_MS 10000          /* for an answer */
+#define CALL_RETURN_MS 10000            /* for a supervisor that has gone */
 #define CALL_FOREVER_MS (-1)
 
 struct call {                   /* a connection */
 	const char *path;
 	int fd;
 	int interrupt_fd;       /* ends a wait when it is readable; or -1 */
+	uint64_t opened_ms;     /* or when that was tried last */
+	uint64_t return_ms;     /* until when a lost one is tried again */
+	bool heard;             /* there was a reply */
+	bool told;              /* that it was lost */
 	char *bytes;
 	size_t size_bytes, capacity_bytes;
 };
@@ -213,6 +218,14 @@ enum call_result {
 int call_open(struct call *, const char *path);
 void call_close(struct call *);
 
+/*
+ * Connects again after the connection was lost, as it is when supd is
+ * restarted: again and again for CALL_RETURN_MS, which begin anew only when
+ * a connection served.  Returns 0, -EINTR if it was interrupted, -ECONNRESET
+ * if each new one is lost as well, or why there is none; says nothing.
+ */
+int call_reopen(struct call *);
+
 /* Takes over `parameters`.  A failure shows when the reply is received: the
  * other end may have said why it closed. */
 void call_send(struct call *, const char *method, json_t *parameters,
@@ -225,7 +238,8 @@ void reply_release(struct reply *);
 
 /*
  * Asks and waits for the one answer; says what went wrong.  Returns an exit
- * code; ret_reply is to be released if it is 0.
+ * code; ret_reply is to be released if it is 0.  What changes nothing is asked
+ * once more if the connection is lost.
  */
 int call_ask(const struct supctl *, struct call *, const char *method,
     json_t *parameters, struct reply *ret_reply);
@@ -264,6 +278,12 @@ int complain_reply(const struct supctl *, const struct call *,
     const struct reply *);
 int complain_connect(const char *path, int error);
 int complain_shape(const char *missing);
+
+/* call_reopen() gave up with this error; `outcome` ends the sentence. */
+int complain_gone(const struct call *, int error, const char *outcome);
+
+/* call_reopen() did not: says so once, however often it has to be called. */
+void complain_back(struct call *, const char *what_goes_on);
 
 /* The name of `list` that `word` may be a typing error of, or NULL. */
 const char *nearest_word(const char *word, const char *const *list,

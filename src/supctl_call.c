@@ -26,43 +26,61 @@
 #define REPLY_BYTES_MAX ((size_t)CLIENT_QUEUE_BYTES_MAX)
 #define READ_BYTES 65536
 
+/* Between two attempts to connect again; a connection that lasted for less
+ * than SERVED_MS may be the work of a supervisor that crashes in a loop. */
+enum { RETRY_MS = 100, SERVED_MS = 1000 };
+
 /* A blocking connect() to a full backlog waits for this too. */
 static void
-limit_waits(int fd)
+limit_waits(int fd, int patience_ms)
 {
-	struct timeval patience = { .tv_sec = CALL_PATIENCE_MS / 1000 };
+	struct timeval patience = { .tv_sec = patience_ms / 1000,
+	    .tv_usec = patience_ms % 1000 * 1000 };
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 	    sizeof(patience));
 }
 
+/* Returns 0 or -errno. */
+static int
+connect_within(struct call *call, int patience_ms)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int error;
+
+	memcpy(address.sun_path, call->path, strlen(call->path) + 1);
+	call->opened_ms = draw_clock_ms();
+	call->heard = false;
+	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (call->fd < 0)
+		return -errno;
+	limit_waits(call->fd, patience_ms);
+	if (connect(call->fd, (struct sockaddr *)&address,
+	    sizeof(address)) < 0) {
+		error = errno;
+		call_close(call);
+		return -error;
+	}
+	limit_waits(call->fd, CALL_PATIENCE_MS);
+	return 0;
+}
+
 int
 call_open(struct call *call, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t path_bytes = strlen(path);
+	static const struct sockaddr_un any;
+	int error;
 
 	memset(call, 0, sizeof(*call));
 	call->path = path;
 	call->fd = call->interrupt_fd = -1;
-	if (path_bytes >= sizeof(address.sun_path)) {
+	if (strlen(path) >= sizeof(any.sun_path)) {
 		complain("the socket's path is longer than %zu bytes: %s",
-		    sizeof(address.sun_path) - 1, path);
+		    sizeof(any.sun_path) - 1, path);
 		return SUPCTL_USAGE;
 	}
-	memcpy(address.sun_path, path, path_bytes + 1);
-	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (call->fd < 0)
-		return complain_connect(path, errno);
-	limit_waits(call->fd);
-	if (connect(call->fd, (struct sockaddr *)&address,
-	    sizeof(address)) < 0) {
-		int error = errno;
-
-		call_close(call);
-		return complain_connect(path, error);
-	}
-	return SUPCTL_DONE;
+	error = connect_within(call, CALL_PATIENCE_MS);
+	return error < 0 ? complain_connect(path, -error) : SUPCTL_DONE;
 }
 
 void
@@ -74,6 +92,44 @@ call_close(struct call *call)
 	call->fd = -1;
 	call->bytes = NULL;
 	call->size_bytes = call->capacity_bytes = 0;
+}
+
+/* Returns true if it was interrupted. */
+static bool
+rest_until(const struct call *call, uint64_t until_ms)
+{
+	struct pollfd polled = { .fd = call->interrupt_fd, .events = POLLIN };
+	uint64_t now_ms;
+
+	while ((now_ms = draw_clock_ms()) < until_ms) {
+		(void)poll(&polled, 1, (int)(until_ms - now_ms));
+		if (polled.revents != 0)
+			return true;
+	}
+	return false;
+}
+
+int
+call_reopen(struct call *call)
+{
+	uint64_t now_ms = draw_clock_ms();
+	int error = -ECONNRESET;
+
+	if (call->return_ms == 0 || (call->heard &&
+	    now_ms >= call->opened_ms + SERVED_MS)) {
+		call->return_ms = now_ms + CALL_RETURN_MS;
+		call->told = false;
+	}
+	call_close(call);
+	do {
+		if (rest_until(call, call->opened_ms + RETRY_MS))
+			return -EINTR;
+		if (draw_clock_ms() >= call->return_ms)
+			return error;
+		error = connect_within(call, RETRY_MS);
+	} while (error == -ECONNREFUSED || error == -ENOENT ||
+	    error == -EAGAIN || error == -ECONNRESET);
+	return error;
 }
 
 void
@@ -210,6 +266,7 @@ call_receive(struct call *call, int timeout_ms, struct reply *ret_reply)
 		if (result != CALL_REPLY)
 			return result;
 	}
+	call->heard |= result == CALL_REPLY;
 	return result;
 }
 
@@ -224,12 +281,23 @@ int
 call_ask(const struct supctl *ctl, struct call *call, const char *method,
     json_t *parameters, struct reply *ret_reply)
 {
+	json_t *again = ctl->changes ? NULL : json_incref(parameters);
 	struct reply reply;
 	enum call_result result;
-	int code;
+	int code, error;
 
 	call_send(call, method, parameters, false);
 	result = call_receive(call, CALL_PATIENCE_MS, &reply);
+	if (result == CALL_CLOSED && again != NULL) {
+		error = call_reopen(call);
+		if (error < 0) {
+			json_decref(again);
+			return complain_gone(call, error, "");
+		}
+		call_send(call, method, json_incref(again), false);
+		result = call_receive(call, CALL_PATIENCE_MS, &reply);
+	}
+	json_decref(again);
 	if (result != CALL_REPLY)
 		return complain_result(ctl, call, result);
 	if (reply.error != NULL) {

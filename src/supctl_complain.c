@@ -106,6 +106,46 @@ complain_shape(const char *missing)
 	return SUPCTL_FAILED;
 }
 
+int
+complain_gone(const struct call *call, int error, const char *outcome)
+{
+	int seconds = CALL_RETURN_MS / 1000;
+
+	switch (-error) {
+	case EINTR:
+		complain("interrupted%s", outcome);
+		return SUPCTL_FAILED;
+	case ECONNRESET:
+		complain("the supervisor at %s closed every connection for "
+		    "%d s: is it restarted again and again?%s", call->path,
+		    seconds, outcome);
+		return SUPCTL_FAILED;
+	case EAGAIN:
+		complain("the supervisor at %s does not answer: its queue of "
+		    "clients was full for %d s%s", call->path, seconds,
+		    outcome);
+		return SUPCTL_FAILED;
+	case EACCES:
+	case EPERM:
+		return complain_connect(call->path, -error);
+	default:
+		complain("the supervisor at %s went away and did not come "
+		    "back within %d s: %s%s", call->path, seconds,
+		    strerror(-error), outcome);
+		return SUPCTL_ABSENT;
+	}
+}
+
+void
+complain_back(struct call *call, const char *what_goes_on)
+{
+	if (call->told)
+		return;
+	call->told = true;
+	complain("supd was restarted, or closed the connection; connected "
+	    "again, %s", what_goes_on);
+}
+
 static const char *
 unchanged(const struct supctl *ctl)
 {

@@ -1,5 +1,10 @@
 /*
  * What happened: deployments from the ledger, and the events of supd.
+ *
+ * supd tells the latest events to each who asks, then those to come; the
+ * answer to another question, sent behind that one, stands between the two.
+ * When supd is restarted, who follows them asks again, and drops those of the
+ * latest that it has heard.
  */
 #include "supctl.h"
 
@@ -161,75 +166,113 @@ event_print(struct draw *d, const json_t *event, bool with_time)
 	draw_end(d);
 }
 
-/* True if it was one. */
+struct following {
+	const struct supctl *ctl;
+	struct call call;
+	struct draw draw;
+	uint64_t heard_ms;      /* the time of the last event */
+	uint64_t known_ms;      /* the latest events until then are known */
+	bool any;
+};
+
+static void
+ask_for_events(struct following *f)
+{
+	json_t *parameters = json_object();
+
+	if (f->ctl->operand_count > 0)
+		json_object_set_new(parameters, "service",
+		    json_string(f->ctl->operands[0]));
+	call_send(&f->call, "io.supd.Events", parameters, true);
+	call_send(&f->call, "org.varlink.service.GetInfo", json_object(),
+	    false);
+}
+
+static void
+print_event(struct following *f, const json_t *event)
+{
+	uint64_t time_ms = field_number(event, "time_ms");
+
+	if (time_ms != 0 && time_ms <= f->known_ms)
+		return;
+	f->heard_ms = time_ms;
+	f->any = true;
+	if (f->ctl->json)
+		call_print_json(event);
+	else
+		event_print(&f->draw, event, true);
+}
+
+/* Returns whether more are wanted. */
 static bool
-print_event(const struct supctl *ctl, struct draw *d, const json_t *reply)
+take_event(struct following *f, const json_t *reply)
 {
 	const json_t *event = field_object(reply, "event");
 
-	if (event == NULL)
-		return false;
-	if (ctl->json)
-		call_print_json(event);
-	else
-		event_print(d, event, true);
-	return true;
+	if (event != NULL) {
+		print_event(f, event);
+		return true;
+	}
+	f->known_ms = 0;
+	return f->ctl->follow;
+}
+
+/* The connection was lost. */
+static int
+follow_on(struct following *f)
+{
+	int error = call_reopen(&f->call);
+
+	if (error < 0)
+		return complain_gone(&f->call, error, "");
+	complain_back(&f->call, "still listening; events of the time between "
+	    "may be missing");
+	f->known_ms = f->heard_ms;
+	ask_for_events(f);
+	return SUPCTL_DONE;
 }
 
 static int
-print_events(const struct supctl *ctl, struct call *call)
+print_events(struct following *f)
 {
-	bool continues = true, any = false;
-	struct draw d;
+	bool goes_on = true;
 	int code = SUPCTL_DONE;
 
-	draw_init(&d, stdout);
 	/* Who reads us may have gone: then nobody wants more. */
-	while (continues && code == SUPCTL_DONE && draw_flush() == 0) {
+	while (goes_on && code == SUPCTL_DONE && draw_flush() == 0) {
 		struct reply reply;
-		enum call_result result = call_receive(call, ctl->follow ?
-		    CALL_FOREVER_MS : CALL_PATIENCE_MS, &reply);
+		enum call_result result = call_receive(&f->call,
+		    f->ctl->follow ? CALL_FOREVER_MS : CALL_PATIENCE_MS,
+		    &reply);
 
-		if (result == CALL_CLOSED && any) {
-			complain("the supervisor at %s went away", call->path);
-			return SUPCTL_FAILED;
+		if (result == CALL_CLOSED) {
+			code = follow_on(f);
+			continue;
 		}
 		if (result != CALL_REPLY)
-			return complain_result(ctl, call, result);
+			return complain_result(f->ctl, &f->call, result);
 		if (reply.error != NULL)
-			code = complain_reply(ctl, call, &reply);
+			code = complain_reply(f->ctl, &f->call, &reply);
 		else
-			any |= print_event(ctl, &d, reply.parameters);
-		continues = reply.continues;
+			goes_on = take_event(f, reply.parameters);
 		reply_release(&reply);
 	}
-	if (!any && code == SUPCTL_DONE && !ctl->json)
-		draw_line(&d, STYLE_PLAIN, "nothing has happened yet");
+	if (!f->any && code == SUPCTL_DONE && !f->ctl->json)
+		draw_line(&f->draw, STYLE_PLAIN, "nothing has happened yet");
 	return code;
 }
 
 int
 verb_events(const struct supctl *ctl)
 {
-	json_t *parameters = json_object();
-	struct call call;
-	int code;
+	struct following f = { .ctl = ctl };
+	int code = call_open(&f.call, ctl->socket_path);
 
-	if (ctl->operand_count > 0)
-		json_object_set_new(parameters, "service",
-		    json_string(ctl->operands[0]));
-	code = call_open(&call, ctl->socket_path);
-	if (code != SUPCTL_DONE) {
-		json_decref(parameters);
+	if (code != SUPCTL_DONE)
 		return code;
-	}
-	call_send(&call, "io.supd.Events", parameters, true);
-	/* The latest events are answered at once and have no last one.  The
-	 * answer to another question, behind them, says that they are over. */
-	if (!ctl->follow)
-		call_send(&call, "org.varlink.service.GetInfo", json_object(),
-		    false);
-	code = print_events(ctl, &call);
-	call_close(&call);
+	draw_init(&f.draw, stdout);
+	ask_for_events(&f);
+	code = print_events(&f);
+	call_close(&f.call);
 	return code;
 }

@@ -3,10 +3,12 @@
  *
  * On a terminal it is painted over the one before, cut to what fits, until q
  * or ^C; the last one stays there.  Elsewhere one follows the other, until the
- * reader has gone.  The terminal's mode is put back in every case.
+ * reader has gone.  The terminal's mode is put back in every case.  If supd is
+ * restarted it goes on.
  */
 #include "supctl.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <termios.h>
 #include <unistd.h>
@@ -67,6 +69,22 @@ paint(struct watch *w, const json_t *reply)
 	return code;
 }
 
+/* The connection was lost; the next look is over another one. */
+static int
+come_back(struct watch *w, bool *ret_over)
+{
+	int error = call_reopen(&w->call);
+
+	if (error == -EINTR) {
+		*ret_over = true;
+		return SUPCTL_DONE;
+	}
+	if (error < 0)
+		return complain_gone(&w->call, error, "");
+	complain_back(&w->call, "still watching");
+	return SUPCTL_DONE;
+}
+
 /* Asks and paints.  *ret_over: it has ended, was interrupted, or nobody sees
  * it. */
 static int
@@ -85,6 +103,8 @@ look(struct watch *w, bool *ret_over)
 		*ret_over = true;
 		return SUPCTL_DONE;
 	}
+	if (result == CALL_CLOSED)
+		return come_back(w, ret_over);
 	if (result != CALL_REPLY)
 		return complain_result(w->ctl, &w->call, result);
 	code = reply.error != NULL ?

@@ -19,10 +19,15 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CLIENT_COUNT = 4, REQUEST_BYTES = 65536, RUN_MS = 30000,
 	CAPTURE_BYTES = 1 << 20, ROWS_MAX = 32 };
+
+/* How long it is away, half of it without a socket in the directory: long
+ * enough to be seen by who tries again ten times a second. */
+enum { AWAY_US = 300000 };
 
 struct client {
 	int fd;
@@ -40,6 +45,8 @@ static struct {
 } fake;
 
 static struct client clients[CLIENT_COUNT];
+static int listen_fd;
+static time_t asked_s;                  /* at first */
 static bool played[ROWS_MAX];           /* rows of the script */
 
 static void
@@ -56,6 +63,21 @@ send_all(struct client *client, const char *bytes, size_t size_bytes)
 }
 
 static void
+send_reply(struct client *client, const char *reply)
+{
+	const char *end;
+	char time_text[24];
+
+	snprintf(time_text, sizeof(time_text), "%lld", (long long)asked_s);
+	while ((end = strchr(reply, '@')) != NULL) {
+		send_all(client, reply, (size_t)(end - reply));
+		send_all(client, time_text, strlen(time_text));
+		reply = end + 1;
+	}
+	send_all(client, reply, strlen(reply) + 1);
+}
+
+static void
 flood(struct client *client)
 {
 	static char block[65536];
@@ -65,11 +87,50 @@ flood(struct client *client)
 		continue;
 }
 
+static int
+open_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+
+	strcpy(address.sun_path, fake.socket_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address,
+	    sizeof(address)) < 0 || listen(fd, CLIENT_COUNT) < 0)
+		abort();
+	return fd;
+}
+
+static void
+hang_up_all(void)
+{
+	for (int i = 0; i < CLIENT_COUNT; i++) {
+		if (clients[i].fd >= 0)
+			close(clients[i].fd);
+		clients[i].fd = -1;
+	}
+}
+
+/* Nobody listens, then there is no socket; and then there is. */
+static void
+leave(bool for_ever)
+{
+	close(listen_fd);
+	hang_up_all();
+	if (!for_ever)
+		usleep(AWAY_US / 2);
+	unlink(fake.socket_path);
+	if (for_ever)
+		_exit(0);
+	usleep(AWAY_US / 2);
+	listen_fd = open_socket();
+}
+
 static void
 answer(struct client *client, const struct fake_answer *row)
 {
 	for (size_t i = 0; row->replies[i] != NULL; i++)
-		send_all(client, row->replies[i], strlen(row->replies[i]) + 1);
+		send_reply(client, row->replies[i]);
 	if (row->end == FAKE_INTERRUPTS)
 		kill(*fake.supctl_pid, SIGINT);
 	if (row->end == FAKE_FLOODS)
@@ -78,6 +139,10 @@ answer(struct client *client, const struct fake_answer *row)
 		close(client->fd);
 		client->fd = -1;
 	}
+	if (row->end == FAKE_RESTARTS)
+		hang_up_all();
+	if (row->end == FAKE_LEAVES || row->end == FAKE_DIES)
+		leave(row->end == FAKE_DIES);
 }
 
 /* The next answer to this method; NULL if the script has none. */
@@ -110,6 +175,8 @@ handle(struct client *client, const char *request,
 	const char *method = name != NULL ? strrchr(name, '.') : NULL;
 	const struct fake_answer *row = NULL;
 
+	if (asked_s == 0)
+		asked_s = time(NULL);
 	(void)!write(fake.requests_fd, request, strlen(request));
 	(void)!write(fake.requests_fd, "\n", 1);
 	if (method != NULL)
@@ -142,7 +209,7 @@ serve_client(struct client *client, const struct fake_answer *answers)
 }
 
 static void
-accept_client(int listen_fd)
+accept_client(void)
 {
 	for (int i = 0; i < CLIENT_COUNT; i++)
 		if (clients[i].fd < 0) {
@@ -154,7 +221,7 @@ accept_client(int listen_fd)
 }
 
 static void
-serve(int listen_fd, const struct fake_answer *answers)
+serve(const struct fake_answer *answers)
 {
 	struct pollfd polled[CLIENT_COUNT + 1];
 
@@ -172,28 +239,13 @@ serve(int listen_fd, const struct fake_answer *answers)
 			if (polled[i].revents != 0)
 				serve_client(&clients[i], answers);
 		if (polled[CLIENT_COUNT].revents != 0)
-			accept_client(listen_fd);
+			accept_client();
 	}
-}
-
-static int
-open_socket(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(address.sun_path, fake.socket_path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address,
-	    sizeof(address)) < 0 || listen(fd, CLIENT_COUNT) < 0)
-		abort();
-	return fd;
 }
 
 void
 fake_start(const struct fake_answer *answers)
 {
-	int listen_fd;
-
 	strcpy(fake.directory, "/tmp/test_supctl.XXXXXX");
 	if (mkdtemp(fake.directory) == NULL)
 		abort();
@@ -211,7 +263,7 @@ fake_start(const struct fake_answer *answers)
 	fake.pid = fork();
 	if (fake.pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		serve(listen_fd, answers);
+		serve(answers);
 	}
 	close(listen_fd);
 }

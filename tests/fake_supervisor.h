@@ -15,6 +15,9 @@
 enum fake_end {
 	FAKE_STAYS,
 	FAKE_HANGS_UP,          /* closes the connection after the answers */
+	FAKE_RESTARTS,          /* closes all; its socket stays open */
+	FAKE_LEAVES,            /* the socket is gone too, for a while */
+	FAKE_DIES,              /* for ever */
 	FAKE_FLOODS,            /* sends a message without an end */
 	FAKE_INTERRUPTS,        /* sends supctl a SIGINT */
 };
@@ -22,7 +25,8 @@ enum fake_end {
 /* What is said to a method. */
 struct fake_answer {
 	const char *method;             /* without the interface */
-	const char *replies[8];         /* whole messages; NULL ends */
+	const char *replies[8];         /* whole messages; NULL ends.  `@` is
+					 * the time of the first request */
 	enum fake_end end;
 };
 

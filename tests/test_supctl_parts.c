@@ -2,6 +2,7 @@
  * The parts of supctl that can be seen without a supervisor: units, cleaning,
  * tables, framing.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -246,6 +247,27 @@ test_interrupt_ends_a_wait(void **state)
 	call_close(&call);
 }
 
+/* Nobody waits ten seconds who does not want to. */
+static void
+test_interrupt_ends_a_return(void **state)
+{
+	struct call call;
+	int fd = open_pair(&call), ends[2];
+	uint64_t began_ms = draw_clock_ms();
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "!", 1), 1);
+	call.path = "/nonexistent/control.sock";
+	call.interrupt_fd = ends[0];
+	assert_int_equal(call_reopen(&call), -EINTR);
+	assert_true(draw_clock_ms() < began_ms + CALL_RETURN_MS / 2);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+	call_close(&call);
+}
+
 static void
 test_odd_fields_are_harmless(void **state)
 {
@@ -280,6 +302,7 @@ main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_interrupt_ends_a_wait),
+		cmocka_unit_test(test_interrupt_ends_a_return),
 		cmocka_unit_test(test_odd_fields_are_harmless),
 	};
 
