@@ -22,6 +22,7 @@
  *   supctl_rollout.c    rollout: status, and orders to the one that runs
  *   supctl_steps.c      plans, revisions and phases in words
  *   supctl_deploy.c     reload, undo, restart: asking and waiting
+ *   supctl_resume.c     a wait that goes on when supd was restarted
  *   supctl_outcome.c    what came of it, and the exit code
  *   supctl_progress.c   a rollout as it is now, in a few lines
  *   supctl_picture.c    the same on a terminal, kept up

@@ -79,6 +79,13 @@ enum goal {
 	GOAL_ABORT,             /* the rollout that runs went back */
 };
 
+struct awaited {                /* a service whose rollout is waited for */
+	char service[NAME_LENGTH_MAX + 1];
+	uint64_t id;                    /* of its deployment; 0: not known */
+	bool queued;                    /* one waits for the end of another */
+	json_t *outcome;                /* NULL: not yet */
+};
+
 struct wait {
 	const struct supctl *ctl;
 	const char *service;            /* the only one, or NULL */
@@ -89,6 +96,16 @@ struct wait {
 	struct picture *picture;        /* or NULL */
 	uint64_t started_ms;
 	bool heard;                     /* something has begun */
+
+	/* what is needed if the connection is lost (supctl_resume.c) */
+	struct supctl looks;            /* ctl, for what changes nothing */
+	bool resumed;                   /* over another connection */
+	bool lost;                      /* and that was not said yet */
+	int64_t began_s, lost_s;        /* wall clock; 0: it was not */
+	uint64_t event_ms;              /* the time of the last event */
+	bool replays;                   /* older ones may come once more */
+	struct awaited awaited[SERVICES_MAX];
+	size_t awaited_count;
 };
 
 /* Asks for a rollout and waits for its end.  Takes over `parameters`. */
@@ -98,6 +115,21 @@ int deploy(const struct supctl *, const char *method, json_t *parameters,
 /* The same for one that runs already: promote, abort. */
 int deploy_edit(const struct supctl *, const char *method,
     const char *service, enum goal);
+
+/* ---- supctl_resume.c */
+
+/* Remembers which deployment an event is of. */
+void wait_note(struct wait *, const json_t *event);
+
+/* Of a wait that was resumed: an event of what is waited for, not told yet; and
+ * one that says that wait_look() has something to see. */
+bool wait_is_news(const struct wait *, const json_t *event);
+bool wait_is_turn(const json_t *event);
+
+/* Looks, over a new connection, how far all is.  Returns the exit code, or -1:
+ * it goes on, and events will come. */
+int wait_look(struct wait *);
+void wait_forget(struct wait *);
 
 /* ---- supctl_outcome.c */
 

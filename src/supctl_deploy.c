@@ -6,11 +6,13 @@
  * outcomes.  On a terminal a picture is kept up beside them (supctl_picture.c)
  * and only warnings are told as lines; elsewhere every event is a line.  What
  * happens to this process changes nothing for the rollout, and whoever leaves
- * early is told so.
+ * early is told so.  If supd is restarted the wait goes on (supctl_resume.c).
  */
 #include "supctl_rollout.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PICTURE_MS = 250 };
@@ -37,40 +39,83 @@ show_event(struct wait *w, const json_t *event)
 	(void)draw_flush();
 }
 
+static bool
+waits(const struct wait *w)
+{
+	return !w->ctl->no_wait && !w->ctl->plan;
+}
+
 static int
-leave(struct wait *w, enum call_result result)
+leave_interrupted(const struct wait *w)
 {
 	const char *service = pick_service(w);
 
-	if (result == CALL_INTERRUPTED) {
-		complain("interrupted; the rollout goes on (to see it: supctl "
-		    "rollout status %s; to take it back: supctl undo %s)",
-		    service, service);
-		return SUPCTL_FAILED;
-	}
-	if (result == CALL_CLOSED && w->heard) {
-		complain("the supervisor at %s went away during the rollout; "
-		    "what became of it is not known, see: supctl status, "
-		    "supctl history", w->call.path);
-		return SUPCTL_FAILED;
-	}
-	return complain_result(w->ctl, &w->call, result);
+	complain("interrupted; the rollout goes on (to see it: supctl "
+	    "rollout status %s; to take it back: supctl undo %s)",
+	    service, service);
+	return SUPCTL_FAILED;
+}
+
+/* Over a new connection: the other one was lost, or has only events. */
+static int
+look_anew(struct wait *w)
+{
+	int error;
+
+	picture_close(w->picture);
+	w->picture = NULL;
+	w->resumed = true;
+	error = call_reopen(&w->call);
+	if (error == -EINTR)
+		return leave_interrupted(w);
+	if (error < 0)
+		return complain_gone(&w->call, error, w->heard ?
+		    "; what became of the rollout is not known, see: supctl "
+		    "status, supctl history" :
+		    "; what became of the request is not known, see: supctl "
+		    "status");
+	return wait_look(w);
+}
+
+/* No reply came.  Returns an exit code, or -1 if the wait goes on. */
+static int
+miss(struct wait *w, enum call_result result)
+{
+	picture_erase(w->picture);
+	if (result == CALL_INTERRUPTED)
+		return leave_interrupted(w);
+	if (result != CALL_CLOSED || !waits(w))
+		return complain_result(w->ctl, &w->call, result);
+	if (w->lost_s == 0)
+		w->lost_s = time(NULL);
+	w->lost = true;
+	return look_anew(w);
 }
 
 /* One reply.  Returns an exit code, or -1 if more are to come. */
 static int
 hear(struct wait *w, const struct reply *reply)
 {
+	const json_t *event = field_object(reply->parameters, "event");
+
 	if (reply->error != NULL) {
 		picture_erase(w->picture);
-		return complain_reply(w->ctl, &w->call, reply);
+		return complain_reply(w->resumed ? &w->looks : w->ctl,
+		    &w->call, reply);
 	}
+	if (w->resumed && event == NULL)
+		w->replays = false;
+	if (w->resumed && !wait_is_news(w, event))
+		return -1;
 	w->heard = true;
+	wait_note(w, event);
 	if (w->ctl->json)
 		call_print_json(reply->parameters);
 	else
-		show_event(w, field_object(reply->parameters, "event"));
+		show_event(w, event);
 	(void)draw_flush();
+	if (w->resumed)
+		return wait_is_turn(event) ? look_anew(w) : -1;
 	if (reply->continues)
 		return -1;
 	picture_close(w->picture);
@@ -82,7 +127,7 @@ hear(struct wait *w, const struct reply *reply)
 static int
 patience_ms(const struct wait *w)
 {
-	if (w->ctl->no_wait || w->ctl->plan)
+	if (!waits(w))
 		return CALL_PATIENCE_MS;
 	return w->picture != NULL ? PICTURE_MS : CALL_FOREVER_MS;
 }
@@ -102,8 +147,8 @@ wait_for_end(struct wait *w)
 			continue;
 		}
 		if (result != CALL_REPLY) {
-			picture_erase(w->picture);
-			return leave(w, result);
+			code = miss(w, result);
+			continue;
 		}
 		code = hear(w, &reply);
 		reply_release(&reply);
@@ -117,7 +162,6 @@ wait_for_end(struct wait *w)
 static int
 ask_and_wait(struct wait *w, const char *method, json_t *parameters)
 {
-	bool waits = !w->ctl->no_wait && !w->ctl->plan;
 	int code = call_open(&w->call, w->ctl->socket_path);
 
 	draw_memory(parameters);
@@ -126,14 +170,18 @@ ask_and_wait(struct wait *w, const char *method, json_t *parameters)
 		return code;
 	}
 	w->started_ms = draw_clock_ms();
+	w->began_s = time(NULL);
+	w->looks = *w->ctl;
+	w->looks.changes = false;
 	draw_init(&w->draw, stdout);
-	json_object_set_new(parameters, "wait", json_boolean(waits));
+	json_object_set_new(parameters, "wait", json_boolean(waits(w)));
 	w->call.interrupt_fd = call_catch_interrupts();
-	call_send(&w->call, method, parameters, waits);
-	if (waits && !w->ctl->json)
+	call_send(&w->call, method, parameters, waits(w));
+	if (waits(w) && !w->ctl->json)
 		w->picture = picture_open(w->ctl, w->service);
 	code = wait_for_end(w);
 	picture_close(w->picture);
+	wait_forget(w);
 	if (w->call.interrupt_fd >= 0)
 		close(w->call.interrupt_fd);
 	call_close(&w->call);

@@ -56,8 +56,8 @@ layers='
 4 program    supctl_detail supctl_dora supctl_draw supctl_history
 4 program    supctl_measure supctl_options supctl_order supctl_outcome
 4 program    supctl_past supctl_picture supctl_progress
-4 program    supctl_report supctl_rollout supctl_share supctl_status
-4 program    supctl_steps supctl_table supctl_watch
+4 program    supctl_report supctl_resume supctl_rollout supctl_share
+4 program    supctl_status supctl_steps supctl_table supctl_watch
 4 program    supprobe supprobe_http supprobe_tcp
 '
 

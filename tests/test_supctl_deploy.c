@@ -250,23 +250,12 @@ static void
 test_left_alone(void **state)
 {
 	static const struct fake_answer answers[] = {
-		{ "Reload", { EVENT("started", "plain", "started") },
-		    FAKE_HANGS_UP },
-		{ "Undo", { NULL }, FAKE_HANGS_UP },
 		{ "Restart", { EVENT("started", "plain", "started") },
 		    FAKE_INTERRUPTS }, { NULL } };
 	const struct fake_run *run;
 
 	(void)state;
 	fake_start(answers);
-	run = SUPCTL("reload");
-	assert_int_equal(run->code, 1);
-	assert_has(run->errors, "went away during the rollout; what became of "
-	    "it is not known, see: supctl status, supctl history\n");
-	run = SUPCTL("undo", "web");
-	assert_int_equal(run->code, 1);
-	assert_has(run->errors, "without an answer; what became of the "
-	    "request is not known");
 	run = SUPCTL("restart", "web");
 	assert_int_equal(run->code, 1);
 	assert_has(run->errors, "supctl: interrupted; the rollout goes on (to "

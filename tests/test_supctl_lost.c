@@ -159,6 +159,18 @@ static const struct {
 	int code;
 	const char *says;
 } ends[] = {
+	{ { "reload", "web" }, { { "Reload", { EVENT("1", "started") },
+	    FAKE_DIES } }, 3, "went away and did not come back within 10 s: "
+	    "No such file or directory; what became of the rollout is not "
+	    "known, see: supctl status, supctl history\n" },
+	{ { "reload", "web" }, { { "Reload", { NULL }, FAKE_DIES } }, 3,
+	    "did not come back within 10 s: No such file or directory; what "
+	    "became of the request is not known, see: supctl status\n" },
+	{ { "reload", "web" }, { { "Reload", { EVENT("1", "started") },
+	    FAKE_RESTARTS }, { "RolloutStatus", { NULL }, FAKE_DIES } }, 3,
+	    "did not come back within 10 s: No such file or directory\n"
+	    "supctl: what became of the rollout is not known, see: supctl "
+	    "status, supctl history\n" },
 	{ { "events", "-f" }, { { "Events", { EVENT("1", "one") },
 	    FAKE_DIES } }, 3, "did not come back within 10 s: No such file" },
 	{ { "status", "--watch" }, { { "Status", { STATUS }, FAKE_DIES } }, 3,
