@@ -12,6 +12,19 @@
 
 enum { SMALL_SERVICE_WORKERS = 8 };
 
+/* Only what a supd says of itself that took workers over from another one. */
+static void
+print_restart(struct draw *d, const json_t *restarted)
+{
+	const char *why = field_text(restarted, "why");
+	bool upgraded = strncmp(why, "upgraded ", 9) == 0;
+
+	if (restarted != NULL)
+		draw_line(d, upgraded ? STYLE_DIM : STYLE_WARNING, "restarted "
+		    "%s ago: %s%s", draw_age((int64_t)field_number(restarted,
+		    "at_s")).text, why, upgraded ? "" : " (see the log)");
+}
+
 static void
 print_supervisor(struct draw *d, const json_t *supervisor)
 {
@@ -26,6 +39,7 @@ print_supervisor(struct draw *d, const json_t *supervisor)
 		draw_format(d, STYLE_DIM, ", %s", draw_bytes(memory).text);
 	draw_format(d, STYLE_DIM, ", %s", field_text(supervisor, "config"));
 	draw_end(d);
+	print_restart(d, field_object(supervisor, "restarted"));
 	if (strcmp(field_text(supervisor, "phase"), "stopping") == 0)
 		draw_line(d, STYLE_WARNING, "supd is stopping");
 	if (field_text(supervisor, "ledger_error")[0] != '\0')

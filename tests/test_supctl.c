@@ -92,6 +92,34 @@ test_status(void **state)
 	assert_has_not(run->output, "\033");
 }
 
+#define RESTARTED(value) "{\"parameters\":{\"supervisor\":{\"version\":" \
+	"\"0.6\",\"restarted\":" value "},\"services\":[]}}"
+
+/* Said only where it is so, and what to do about it. */
+static void
+test_status_of_a_restarted_one(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Status", { RESTARTED("{\"at_s\":@,\"why\":\"SIGSEGV\"}") },
+		    FAKE_STAYS },
+		{ "Status", { RESTARTED("{\"at_s\":@,\"why\":\"upgraded from "
+		    "0.5\"}") }, FAKE_STAYS },
+		{ "Status", { RESTARTED("null") }, FAKE_STAYS }, { NULL } };
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	run = SUPCTL("status");
+	assert_has(run->output, "\nrestarted ");
+	assert_has(run->output, "s ago: SIGSEGV (see the log)\n");
+	run = SUPCTL("status");
+	assert_has(run->output, "s ago: upgraded from 0.5\n");
+	run = SUPCTL("status");
+	assert_has_not(run->output, "restarted");
+	run = SUPCTL("status", "--json");
+	assert_has(run->output, "\"restarted\":null");
+}
+
 static void
 test_status_of_one(void **state)
 {
@@ -356,6 +384,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_status, stop),
+		cmocka_unit_test_teardown(test_status_of_a_restarted_one,
+		    stop),
 		cmocka_unit_test_teardown(test_status_of_one, stop),
 		cmocka_unit_test_teardown(test_colour_only_on_terminals, stop),
 		cmocka_unit_test_teardown(test_a_thousand_workers, stop),
