@@ -34,6 +34,7 @@
  *   supctl_past.c       the ledger, page by page
  *   supctl_order.c      start, stop, scale, signal, shutdown
  *   supctl_check.c      check
+ *   supctl_upgrade.c    upgrade
  */
 #ifndef SUPD_SUPCTL_H
 #define SUPD_SUPCTL_H
@@ -68,6 +69,7 @@ struct supctl {
 	const char *strategy;           /* or NULL */
 	int64_t commit_time_s;          /* 0: not said */
 	int64_t since_s;                /* 0: not said */
+	const char *to_path;            /* of the new supd, or NULL */
 	uint32_t to_revision;           /* 0: not said */
 	uint32_t limit;                 /* -n; 0: not said */
 	char **operands;
@@ -94,6 +96,7 @@ enum option_bit {
 	OPTION_STRATEGY = 1 << 14,
 	OPTION_TO_REVISION = 1 << 15,
 	OPTION_SINCE = 1 << 16,
+	OPTION_TO = 1 << 17,
 };
 
 /*
@@ -357,6 +360,7 @@ int verb_scale(const struct supctl *);
 int verb_signal(const struct supctl *);
 int verb_events(const struct supctl *);
 int verb_check(const struct supctl *);
+int verb_upgrade(const struct supctl *);
 int verb_shutdown(const struct supctl *);
 
 #endif

@@ -87,6 +87,9 @@ static const struct verb verbs[] = {
 	{ "check", "[FILE]",
 	    "Read a configuration and say what is wrong with it.",
 	    0, 1, 0, VERB_LOCAL, verb_check },
+	{ "upgrade", "[--to PATH] [--json]",
+	    "Replace supd by the one that is installed; all workers go on.",
+	    0, 0, OPTION_TO | OPTION_JSON, VERB_CHANGES, verb_upgrade },
 	{ "shutdown", "",
 	    "Stop all services, and supd.",
 	    0, 0, 0, VERB_CHANGES, verb_shutdown },
@@ -256,6 +259,8 @@ check_operands(const struct supctl *ctl, const struct verb *verb)
 	for (size_t i = 0; i < ctl->operand_count; i++)
 		if (check_text(ctl->operands[i]) != SUPCTL_DONE)
 			return SUPCTL_USAGE;
+	if (ctl->to_path != NULL && check_text(ctl->to_path) != SUPCTL_DONE)
+		return SUPCTL_USAGE;
 	return ctl->version != NULL ? check_text(ctl->version) : SUPCTL_DONE;
 }
 

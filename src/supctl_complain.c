@@ -365,6 +365,25 @@ complain_parameter(const struct supctl *ctl, const json_t *parameters)
 	    field_text(parameters, "parameter"), unchanged(ctl));
 }
 
+static void
+complain_upgrade_refused(const struct supctl *ctl, const json_t *parameters)
+{
+	(void)ctl;
+	complain("the upgrade was refused: %s; nothing was changed: the supd "
+	    "that runs is in charge", field_text(parameters, "reason"));
+}
+
+static void
+complain_upgrade_failed(const struct supctl *ctl, const json_t *parameters)
+{
+	const char *to = field_text(parameters, "to");
+
+	(void)ctl;
+	complain("%s%s was executed and failed: %s; the old one is in charge "
+	    "again", to[0] != '\0' ? "supd " : "the new supd", to,
+	    field_text(parameters, "reason"));
+}
+
 static const struct {
 	const char *name;
 	void (*say)(const struct supctl *, const json_t *);
@@ -374,6 +393,8 @@ static const struct {
 	{ "io.supd.BadConfiguration", complain_configuration, SUPCTL_USAGE },
 	{ "io.supd.WrongPhase", complain_phase, SUPCTL_FAILED },
 	{ "io.supd.Failed", complain_failed, SUPCTL_FAILED },
+	{ "io.supd.UpgradeRefused", complain_upgrade_refused, SUPCTL_FAILED },
+	{ "io.supd.UpgradeFailed", complain_upgrade_failed, SUPCTL_FAILED },
 	{ "io.supd.PermissionDenied", complain_permission, SUPCTL_REFUSED },
 	{ "io.supd.Busy", complain_busy, SUPCTL_FAILED },
 	{ "io.supd.FrameTooLarge", complain_frame, SUPCTL_USAGE },

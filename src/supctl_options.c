@@ -42,6 +42,7 @@ static const struct row rows[] = {
 	{ OPTION_STRATEGY, "strategy", 0, "S" },
 	{ OPTION_TO_REVISION, "to-revision", 0, "N" },
 	{ OPTION_SINCE, "since", 0, "D" },
+	{ OPTION_TO, "to", 0, "PATH" },
 };
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
@@ -164,6 +165,17 @@ set_revision(struct supctl *ctl, const char *text)
 }
 
 static int
+set_path(struct supctl *ctl, const char *text)
+{
+	if (text[0] == '\0') {
+		complain("--to: the path of the new supd is empty");
+		return SUPCTL_USAGE;
+	}
+	ctl->to_path = text;
+	return SUPCTL_DONE;
+}
+
+static int
 set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 {
 	switch (option) {
@@ -212,6 +224,8 @@ set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 		return set_revision(ctl, argument);
 	case OPTION_SINCE:
 		return set_since(ctl, argument);
+	case OPTION_TO:
+		return set_path(ctl, argument);
 	}
 	return SUPCTL_DONE;
 }

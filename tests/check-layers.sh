@@ -57,7 +57,8 @@ layers='
 4 program    supctl_measure supctl_options supctl_order supctl_outcome
 4 program    supctl_past supctl_picture supctl_progress
 4 program    supctl_report supctl_resume supctl_rollout supctl_share
-4 program    supctl_status supctl_steps supctl_table supctl_watch
+4 program    supctl_status supctl_steps supctl_table supctl_upgrade
+4 program    supctl_watch
 4 program    supprobe supprobe_http supprobe_tcp
 '
 

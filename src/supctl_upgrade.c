@@ -1,0 +1,224 @@
+/*
+ * `upgrade`: supd is replaced by another one, while the workers serve.
+ *
+ * The connection of who asked for it is carried across, so that the new supd
+ * can say itself that it is in charge.  If it is lost all the same, or nothing
+ * comes any more, the answer to Status says who is.
+ */
+#include "supctl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct upgrade {
+	const struct supctl *ctl;
+	struct supctl looks;            /* for what changes nothing */
+	struct call call;
+	struct draw draw;
+	int64_t began_s;                /* wall clock */
+};
+
+static void
+print_done(struct draw *d, const json_t *reply)
+{
+	const char *from = field_text(reply, "from");
+	const char *to = field_text(reply, "to");
+	uint64_t workers = field_number(reply, "workers");
+
+	if (strcmp(from, to) == 0)
+		draw_format(d, STYLE_GOOD, "supd %s was replaced by the same "
+		    "version", to);
+	else
+		draw_format(d, STYLE_GOOD, "supd was upgraded from %s to %s",
+		    from, to);
+	draw_line(d, STYLE_PLAIN, "; %" PRIu64 " worker%s went on, supd did "
+	    "not answer for %s", workers, workers == 1 ? "" : "s",
+	    draw_duration(field_number(reply, "not_answering_ms")).text);
+}
+
+static void
+print_stage(struct draw *d, const json_t *reply)
+{
+	const char *stage = field_text(reply, "stage");
+
+	if (strcmp(stage, "checking") == 0)
+		draw_line(d, STYLE_PLAIN, "checking %s", field_text(reply,
+		    "path"));
+	else if (strcmp(stage, "executing") == 0)
+		draw_line(d, STYLE_PLAIN, "executing it; the workers go on");
+	else if (strcmp(stage, "done") == 0)
+		print_done(d, reply);
+}
+
+/* One reply.  Returns an exit code, or -1 if more are to come. */
+static int
+hear(struct upgrade *u, const struct reply *reply)
+{
+	if (reply->error != NULL)
+		return complain_reply(u->ctl, &u->call, reply);
+	if (field_text(reply->parameters, "stage")[0] == '\0')
+		return complain_shape("stage");
+	if (u->ctl->json)
+		call_print_json(reply->parameters);
+	else
+		print_stage(&u->draw, reply->parameters);
+	(void)draw_flush();
+	return reply->continues ? -1 : SUPCTL_DONE;
+}
+
+/* Nobody said how it ended: from what is in charge. */
+static int
+judge(struct upgrade *u, const json_t *supervisor)
+{
+	const json_t *restarted = field_object(supervisor, "restarted");
+	const char *version = field_text(supervisor, "version");
+	const char *why = field_text(restarted, "why");
+	int64_t at_s = (int64_t)field_number(restarted, "at_s");
+
+	if (at_s < u->began_s) {
+		complain("the upgrade has not come to an end: supd %s is in "
+		    "charge, and was not restarted (see: supctl status, and "
+		    "its log)", version);
+		return SUPCTL_FAILED;
+	}
+	if (strncmp(why, "upgraded from ", 14) != 0) {
+		complain("the upgrade did not come to an end: supd %s is in "
+		    "charge, and was restarted %s ago: %s (see its log)",
+		    version, draw_age(at_s).text, why);
+		return SUPCTL_FAILED;
+	}
+	if (!u->ctl->json)
+		draw_line(&u->draw, STYLE_GOOD, "supd %s is in charge, %s",
+		    version, why);
+	return SUPCTL_DONE;
+}
+
+static int
+look(struct upgrade *u)
+{
+	int error = call_reopen(&u->call);
+	const json_t *supervisor;
+	struct reply reply;
+	int code;
+
+	if (error < 0)
+		return complain_gone(&u->call, error, "; what became of the "
+		    "upgrade is not known, see the log of supd");
+	complain_back(&u->call, "looking who is in charge");
+	code = call_ask(&u->looks, &u->call, "io.supd.Status", json_object(),
+	    &reply);
+	if (code != SUPCTL_DONE)
+		return code;
+	supervisor = field_object(reply.parameters, "supervisor");
+	if (supervisor == NULL)
+		code = complain_shape("supervisor");
+	else
+		code = judge(u, supervisor);
+	if (supervisor != NULL && u->ctl->json)
+		call_print_json(supervisor);
+	reply_release(&reply);
+	return code;
+}
+
+/* No reply came. */
+static int
+miss(struct upgrade *u, enum call_result result)
+{
+	switch (result) {
+	case CALL_INTERRUPTED:
+		complain("interrupted; the upgrade goes on (to see who is in "
+		    "charge: supctl status)");
+		return SUPCTL_FAILED;
+	case CALL_TIMEOUT:
+	case CALL_CLOSED:
+		return look(u);
+	case CALL_REPLY:
+	case CALL_BROKEN:
+	case CALL_GARBAGE:
+	case CALL_TOO_LARGE:
+		break;
+	}
+	return complain_result(u->ctl, &u->call, result);
+}
+
+static int
+wait_for_end(struct upgrade *u)
+{
+	int code = -1;
+
+	while (code < 0) {
+		struct reply reply;
+		enum call_result result = call_receive(&u->call,
+		    CALL_PATIENCE_MS, &reply);
+
+		if (result != CALL_REPLY)
+			return miss(u, result);
+		code = hear(u, &reply);
+		reply_release(&reply);
+	}
+	return code;
+}
+
+/* supd has another working directory.  NULL: says why there is none. */
+static char *
+absolute_path(const char *path)
+{
+	char *directory, *text = NULL;
+
+	if (path[0] == '/')
+		return draw_memory(strdup(path));
+	directory = getcwd(NULL, 0);
+	if (directory == NULL) {
+		complain("--to %s: the working directory cannot be told: %s; "
+		    "nothing was changed", path, strerror(errno));
+		return NULL;
+	}
+	if (asprintf(&text, "%s/%s", directory, path) < 0)
+		text = NULL;
+	free(directory);
+	return draw_memory(text);
+}
+
+static int
+ask(struct upgrade *u, const char *path)
+{
+	json_t *parameters = draw_memory(json_object());
+	int code = call_open(&u->call, u->ctl->socket_path);
+
+	if (path != NULL)
+		json_object_set_new(parameters, "path", json_string(path));
+	if (code != SUPCTL_DONE) {
+		json_decref(parameters);
+		return code;
+	}
+	u->began_s = time(NULL);
+	draw_init(&u->draw, stdout);
+	u->call.interrupt_fd = call_catch_interrupts();
+	call_send(&u->call, "io.supd.Upgrade", parameters, true);
+	code = wait_for_end(u);
+	if (u->call.interrupt_fd >= 0)
+		close(u->call.interrupt_fd);
+	call_close(&u->call);
+	return code;
+}
+
+int
+verb_upgrade(const struct supctl *ctl)
+{
+	struct upgrade u = { .ctl = ctl, .looks = *ctl };
+	char *path = NULL;
+	int code;
+
+	u.looks.changes = false;
+	if (ctl->to_path != NULL) {
+		path = absolute_path(ctl->to_path);
+		if (path == NULL)
+			return SUPCTL_FAILED;
+	}
+	code = ask(&u, path);
+	free(path);
+	return code;
+}

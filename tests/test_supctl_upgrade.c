@@ -1,0 +1,192 @@
+/*
+ * `supctl upgrade`: what it asks for, and what it says of each end, against a
+ * fake supervisor.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_supervisor.h"
+
+#define CHECKING "{\"parameters\":{\"stage\":\"checking\",\"path\":" \
+	"\"/usr/sbin/supd\"},\"continues\":true}"
+#define EXECUTING "{\"parameters\":{\"stage\":\"executing\"}," \
+	"\"continues\":true}"
+#define DONE(from, to, workers) "{\"parameters\":{\"stage\":\"done\"," \
+	"\"from\":\"" from "\",\"to\":\"" to "\",\"workers\":" workers "," \
+	"\"not_answering_ms\":7}}"
+#define ERROR(name, parameters) "{\"error\":\"" name "\",\"parameters\":{" \
+	parameters "}}"
+#define STATUS(version, restarted) "{\"parameters\":{\"supervisor\":{" \
+	"\"version\":\"" version "\",\"pid\":4711,\"restarted\":" restarted \
+	"},\"services\":[]}}"
+
+#define STAGES "checking /usr/sbin/supd\n" \
+	"executing it; the workers go on\n"
+#define BACK "supctl: supd was restarted, or closed the connection; " \
+	"connected again, looking who is in charge\n"
+#define UNENDED "supctl: the upgrade has not come to an end: supd 0.5 is in " \
+	"charge, and was not restarted (see: supctl status, and its log)\n"
+
+static int
+stop(void **state)
+{
+	(void)state;
+	fake_stop();
+	return 0;
+}
+
+/* What is said to Upgrade and to Status, and what supctl makes of it. */
+static const struct {
+	const char *replies[4];
+	enum fake_end end;
+	const char *status;
+	int code;
+	const char *output, *errors;    /* output NULL: it depends */
+} cases[] = {
+	{ { CHECKING, EXECUTING, DONE("0.5", "0.6", "12") }, FAKE_STAYS, NULL,
+	    0, STAGES "supd was upgraded from 0.5 to 0.6; 12 workers went on, "
+	    "supd did not answer for 7 ms\n", "" },
+	{ { DONE("0.6", "0.6", "1") }, FAKE_STAYS, NULL, 0,
+	    "supd 0.6 was replaced by the same version; 1 worker went on, supd "
+	    "did not answer for 7 ms\n", "" },
+	{ { CHECKING, ERROR("io.supd.UpgradeRefused", "\"reason\":"
+	    "\"/usr/sbin/supd: cannot read a state of version 3\"") },
+	    FAKE_STAYS, NULL, 1, "checking /usr/sbin/supd\n", "supctl: the "
+	    "upgrade was refused: /usr/sbin/supd: cannot read a state of "
+	    "version 3; nothing was changed: the supd that runs is in "
+	    "charge\n" },
+	{ { CHECKING, EXECUTING, ERROR("io.supd.UpgradeFailed", "\"reason\":"
+	    "\"it was killed by SIGSEGV\",\"to\":\"0.6\"") }, FAKE_STAYS, NULL,
+	    1, STAGES, "supctl: supd 0.6 was executed and failed: it was "
+	    "killed by SIGSEGV; the old one is in charge again\n" },
+	{ { ERROR("io.supd.UpgradeFailed", "\"reason\":\"so\"") }, FAKE_STAYS,
+	    NULL, 1, "", "supctl: the new supd was executed and failed: so; "
+	    "the old one is in charge again\n" },
+	{ { ERROR("org.varlink.service.MethodNotFound", "\"method\":"
+	    "\"io.supd.Upgrade\"") }, FAKE_STAYS, NULL, 1, "",
+	    "supctl: the supervisor does not know io.supd.Upgrade: it is "
+	    "another version of supd; nothing was changed\n" },
+	{ { ERROR("io.supd.PermissionDenied", "\"uid\":7") }, FAKE_STAYS, NULL,
+	    4, "", "supctl: not permitted for uid 7: root, supd's own user and "
+	    "members of its control_group may; nothing was changed\n" },
+	{ { "{\"parameters\":{}}" }, FAKE_STAYS, NULL, 1, "", "supctl: the "
+	    "supervisor's answer has no `stage`: is it another version of "
+	    "supd?\n" },
+
+	/* The connection is lost. */
+	{ { CHECKING, EXECUTING }, FAKE_RESTARTS, STATUS("0.6", "{\"at_s\":@,"
+	    "\"why\":\"upgraded from 0.5\"}"), 0,
+	    STAGES "supd 0.6 is in charge, upgraded from 0.5\n", BACK },
+	{ { CHECKING, EXECUTING }, FAKE_LEAVES, STATUS("0.5", "{\"at_s\":@,"
+	    "\"why\":\"SIGSEGV\"}"), 1, STAGES, BACK "supctl: the upgrade did "
+	    "not come to an end: supd 0.5 is in charge, and was restarted " },
+	{ { CHECKING }, FAKE_RESTARTS, STATUS("0.5", "null"), 1,
+	    "checking /usr/sbin/supd\n", BACK UNENDED },
+	/* An upgrade of last week is another one. */
+	{ { NULL }, FAKE_RESTARTS, STATUS("0.5", "{\"at_s\":1000,\"why\":"
+	    "\"upgraded from 0.4\"}"), 1, "", BACK UNENDED },
+	{ { NULL }, FAKE_RESTARTS, "{\"parameters\":{}}", 1, "", BACK "supctl: "
+	    "the supervisor's answer has no `supervisor`: is it another "
+	    "version of supd?\n" },
+	{ { CHECKING }, FAKE_INTERRUPTS, NULL, 1, NULL, "supctl: interrupted; "
+	    "the upgrade goes on (to see who is in charge: supctl status)\n" },
+};
+
+static void
+test_ends(void **state)
+{
+	static const char *const words[] = { "upgrade", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake_answer answers[3] = { { .method = "Upgrade",
+		    .end = cases[i].end }, { .method = "Status" } };
+		const struct fake_run *run;
+
+		print_message("case %zu\n", i);
+		memcpy(answers[0].replies, cases[i].replies,
+		    sizeof(cases[i].replies));
+		answers[1].replies[0] = cases[i].status;
+		fake_start(answers);
+		run = fake_supctl(0, words);
+		assert_memory_equal(run->errors, cases[i].errors,
+		    strlen(cases[i].errors));
+		assert_int_equal(run->errors[0] == '\0',
+		    cases[i].errors[0] == '\0');
+		if (cases[i].output != NULL)
+			assert_string_equal(run->output, cases[i].output);
+		assert_int_equal(run->code, cases[i].code);
+		fake_stop();
+	}
+	fake_start(NULL);
+}
+
+static void
+test_requests(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Upgrade", { DONE("0.5", "0.6", "2") }, FAKE_STAYS },
+		{ NULL } };
+	char expected[512], directory[256];
+
+	(void)state;
+	assert_non_null(getcwd(directory, sizeof(directory)));
+	fake_start(answers);
+	assert_int_equal(SUPCTL("upgrade")->code, 0);
+	assert_has(fake_requests(), "{\"method\":\"io.supd.Upgrade\","
+	    "\"parameters\":{},\"more\":true}\n");
+	assert_int_equal(SUPCTL("upgrade", "--to", "/opt/supd")->code, 0);
+	assert_has(fake_requests(), "\"parameters\":{\"path\":\"/opt/supd\"}");
+	/* supd is elsewhere. */
+	assert_int_equal(SUPCTL("upgrade", "--to", "./supd")->code, 0);
+	snprintf(expected, sizeof(expected), "{\"path\":\"%s/./supd\"}",
+	    directory);
+	assert_has(fake_requests(), expected);
+	assert_int_equal(SUPCTL("upgrade", "--to", "")->code, 2);
+	assert_int_equal(SUPCTL("upgrade", "--to", "\xff")->code, 2);
+	assert_int_equal(SUPCTL("upgrade", "now")->code, 2);
+}
+
+static void
+test_json(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Upgrade", { CHECKING, DONE("0.5", "0.6", "2") },
+		    FAKE_STAYS },
+		{ "Upgrade", { CHECKING }, FAKE_RESTARTS },
+		{ "Status", { STATUS("0.6", "{\"at_s\":@,\"why\":"
+		    "\"upgraded from 0.5\"}") }, FAKE_STAYS }, { NULL } };
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	run = SUPCTL("upgrade", "--json");
+	assert_int_equal(run->code, 0);
+	assert_string_equal(run->output, "{\"stage\":\"checking\",\"path\":"
+	    "\"/usr/sbin/supd\"}\n{\"stage\":\"done\",\"from\":\"0.5\","
+	    "\"to\":\"0.6\",\"workers\":2,\"not_answering_ms\":7}\n");
+	run = SUPCTL("upgrade", "--json");
+	assert_int_equal(run->code, 0);
+	assert_has(run->output, "\"/usr/sbin/supd\"}\n{\"version\":\"0.6\","
+	    "\"pid\":4711,\"restarted\":{\"at_s\":");
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_ends, stop),
+		cmocka_unit_test_teardown(test_requests, stop),
+		cmocka_unit_test_teardown(test_json, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
