@@ -145,7 +145,7 @@ search_past(struct wait *w, struct awaited *a)
 	if (code != SUPCTL_DONE)
 		return code;
 	json_array_foreach(field_list(reply.parameters, "deployments"), i, d)
-		if (found == NULL && is_ours(w, a, d, NULL) &&
+		if (is_ours(w, a, d, NULL) &&
 		    (int64_t)field_number(d, "finished_time_s") >= w->began_s)
 			found = d;
 	settle(w, a, found);

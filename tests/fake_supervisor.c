@@ -29,6 +29,9 @@ enum { CLIENT_COUNT = 4, REQUEST_BYTES = 65536, RUN_MS = 30000,
  * enough to be seen by who tries again ten times a second. */
 enum { AWAY_US = 300000 };
 
+/* More than what supctl takes for a sign of life. */
+enum { LINGER_US = 1200000 };
+
 struct client {
 	int fd;
 	size_t size_bytes;
@@ -129,6 +132,8 @@ leave(bool for_ever)
 static void
 answer(struct client *client, const struct fake_answer *row)
 {
+	if (row->end == FAKE_LINGERS)
+		usleep(LINGER_US);
 	for (size_t i = 0; row->replies[i] != NULL; i++)
 		send_reply(client, row->replies[i]);
 	if (row->end == FAKE_INTERRUPTS)

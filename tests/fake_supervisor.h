@@ -20,6 +20,7 @@ enum fake_end {
 	FAKE_DIES,              /* for ever */
 	FAKE_FLOODS,            /* sends a message without an end */
 	FAKE_INTERRUPTS,        /* sends supctl a SIGINT */
+	FAKE_LINGERS,           /* a second, before the answers */
 };
 
 /* What is said to a method. */

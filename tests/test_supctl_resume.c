@@ -66,7 +66,7 @@ static const struct {
 		{ "Reload", { STARTED }, FAKE_RESTARTS },
 		{ "RolloutStatus", { RUNS }, FAKE_STAYS },
 		{ "Events", { EVENT("1001", "7", "ready", "ready"),
-		    FINISHED }, FAKE_STAYS },
+		    FINISHED }, FAKE_LINGERS },
 		{ "RolloutStatus", { ENDED("complete") }, FAKE_STAYS } },
 	    0, "web: started\nweb: ready\n" GOOD, BACK },
 	{ "the socket is away for a while", { "restart", "web" }, {
@@ -88,14 +88,18 @@ static const struct {
 		{ "History", { "{\"parameters\":{\"deployments\":["
 		    DEPLOYMENT("8", "reload", "@", "@", "complete") ","
 		    DEPLOYMENT("7", "reload", "@", "@", "aborted") ","
-		    DEPLOYMENT("7", "reload", "1000", "1010", "complete")
+		    DEPLOYMENT("5", "reload", "@", "@", "complete")
 		    "]}}" }, FAKE_STAYS } },
 	    1, "web: started\nweb: revision 4: aborted: so it is\n", BACK },
 	{ "nobody knows it any more", { "reload", "web" }, {
 		{ "Reload", { STARTED }, FAKE_RESTARTS },
 		/* a number of a supd that began anew */
 		{ "RolloutStatus", { STATE(IDLE, DEPLOYMENT("7", "start",
-		    "4102444800", "4102444800", "complete")) }, FAKE_STAYS } },
+		    "4102444800", "4102444800", "complete")) }, FAKE_STAYS },
+		/* and one of the supd before */
+		{ "History", { "{\"parameters\":{\"deployments\":["
+		    DEPLOYMENT("7", "reload", "1000", "1010", "complete")
+		    "]}}" }, FAKE_STAYS } },
 	    1, "web: started\nweb: the supervisor gave no verdict, see: "
 	    "supctl status\n", BACK },
 	{ "the old release is kept warm", { "reload", "web" }, {
@@ -301,6 +305,35 @@ test_several(void **state)
 #define STATUS "{\"parameters\":{\"services\":[{\"name\":\"web\"," \
 	RUNNING("7", "reload", "@", "climb", "0") "}]}}"
 
+/* Of what has ended only the report is asked for. */
+static void
+test_one_after_the_other(void **state)
+{
+	static const char api[] = "io.supd.RolloutStatus\",\"parameters\":{"
+	    "\"service\":\"api\"}";
+	static const struct fake_answer answers[] = {
+		{ "Reload", { NULL }, FAKE_RESTARTS },
+		{ "RolloutStatus", { OF("api", "complete") }, FAKE_STAYS },
+		{ "RolloutStatus", { RUNS }, FAKE_STAYS },
+		{ "Events", { FINISHED }, FAKE_STAYS },
+		{ "RolloutStatus", { ENDED("complete") }, FAKE_STAYS },
+		{ NULL } };
+	const struct fake_run *run;
+	const char *asked;
+
+	(void)state;
+	fake_start(answers);
+	run = SUPCTL("reload", "api", "web");
+	assert_has(run->output, "api: revision 4 (v2.1) is in charge");
+	assert_has(run->output, GOOD);
+	assert_int_equal(run->code, 0);
+	asked = strstr(fake_requests(), api);
+	assert_non_null(asked);
+	asked = strstr(asked + 1, api);
+	assert_non_null(asked);
+	assert_null(strstr(asked + 1, api));
+}
+
 /* The picture goes on, too; it may have been asked for once before. */
 static void
 test_picture(void **state)
@@ -334,6 +367,7 @@ main(void)
 		cmocka_unit_test_teardown(test_waits, stop),
 		cmocka_unit_test_teardown(test_json, stop),
 		cmocka_unit_test_teardown(test_several, stop),
+		cmocka_unit_test_teardown(test_one_after_the_other, stop),
 		cmocka_unit_test_teardown(test_picture, stop),
 	};
 
