@@ -368,20 +368,18 @@ complain_parameter(const struct supctl *ctl, const json_t *parameters)
 static void
 complain_upgrade_refused(const struct supctl *ctl, const json_t *parameters)
 {
-	(void)ctl;
-	complain("the upgrade was refused: %s; nothing was changed: the supd "
-	    "that runs is in charge", field_text(parameters, "reason"));
+	complain("the upgrade%s%s was refused: %s; nothing was changed: the "
+	    "supd that runs is in charge", ctl->to_path != NULL ? " to " : "",
+	    ctl->to_path != NULL ? ctl->to_path : "",
+	    field_text(parameters, "reason"));
 }
 
 static void
 complain_upgrade_failed(const struct supctl *ctl, const json_t *parameters)
 {
-	const char *to = field_text(parameters, "to");
-
 	(void)ctl;
-	complain("%s%s was executed and failed: %s; the old one is in charge "
-	    "again", to[0] != '\0' ? "supd " : "the new supd", to,
-	    field_text(parameters, "reason"));
+	complain("the new supd was executed and failed: %s; the old one is in "
+	    "charge again", field_text(parameters, "reason"));
 }
 
 static const struct {

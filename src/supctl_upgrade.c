@@ -13,6 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* supd gives the new one 10 s to check the state, and says so if it fails. */
+enum { PATIENCE_MS = 12000 };
+
 struct upgrade {
 	const struct supctl *ctl;
 	struct supctl looks;            /* for what changes nothing */
@@ -152,7 +155,7 @@ wait_for_end(struct upgrade *u)
 	while (code < 0) {
 		struct reply reply;
 		enum call_result result = call_receive(&u->call,
-		    CALL_PATIENCE_MS, &reply);
+		    PATIENCE_MS, &reply);
 
 		if (result != CALL_REPLY)
 			return miss(u, result);
