@@ -32,6 +32,7 @@ static const struct damage damages[] = {
 	{ "0/shards/0/number", "4294967295", "beyond" },
 	{ "0/shards/0/inode", "0", "inode" },
 	{ "0/shards/1/label", "8", "label" },
+	{ "0/shards/1/label", "0", "same label" },
 	{ "0/shards/1/broken", "2", "true or false" },
 	{ "0/label_last", "8", "label" },
 	{ "0/weight_permille", "1001", "permille" },
@@ -75,6 +76,7 @@ end_a_pair(void)
 	json_t *saved;
 
 	pair_steer(&pair, STEER_SOURCE_IP, 500);
+	assert_int_equal(shard_label(pair.shards[0]), 0);
 	saved = listener_save();
 	end_supd();
 	return saved;

@@ -54,6 +54,7 @@ test_numbers_are_new(void **state)
 	struct listener_spec spec = spec_of(SPEC_IPV4);
 	struct shard *shard = open_or_fail(&spec), *other;
 	uint32_t number = shard->number, last;
+	json_t *saved;
 
 	(void)state;
 	other = join_or_fail(shard->listener);
@@ -65,6 +66,19 @@ test_numbers_are_new(void **state)
 	listener_restored();
 	other = join_or_fail(shard->listener);
 	assert_true(other->number > last);
+	shard_unref(other);
+
+	/* In another process the text alone says which there were. */
+	saved = listener_save();
+	json_object_set_new(json_array_get(saved, 0), "number_last",
+	    json_integer(last + 1000));
+	end_supd();
+	restore_or_fail(saved);
+	json_decref(saved);
+	shard = again(number);
+	listener_restored();
+	other = join_or_fail(shard->listener);
+	assert_int_equal(other->number, last + 1001);
 	shard_unref(other);
 	shard_unref(shard);
 }
@@ -125,6 +139,23 @@ test_split_goes_on(void **state)
 		pair_close(&pair);
 		forget_changes();
 	}
+}
+
+static void
+test_doubt_goes_on(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port());
+	uint32_t numbers[LANES];
+
+	(void)state;
+	numbers_of(&pair, numbers);
+	pair.listener->lanes->state.unsure = true;
+	note_change(NULL);
+	restart();
+	pair = pair_again(numbers);
+	listener_restored();
+	assert_true(listener_steer_state(pair.listener).unsure);
+	pair_close(&pair);
 }
 
 /* The last one has the first one's number, and no look would show it. */
@@ -217,6 +248,7 @@ group(void)
 		KEEP_TEST(test_numbers_are_new),
 		KEEP_TEST(test_labels_go_on),
 		KEEP_TEST(test_split_goes_on),
+		KEEP_TEST(test_doubt_goes_on),
 		KEEP_TEST(test_order_goes_on),
 		KEEP_TEST(test_twins),
 		KEEP_TEST(test_one_fd_for_twins),

@@ -32,6 +32,31 @@ test_killed_after_listen(void **state)
 	pair_close(&pair);
 }
 
+/* The kernel has another order than the program that it runs was made for. */
+static void
+test_killed_after_shutdown(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port()), rest;
+	uint32_t numbers[LANES];
+
+	(void)state;
+	rest = pair;
+	rest.shards[0] = pair.shards[1];
+	rest.shards[1] = join_or_fail(pair.listener);
+	pair_steer(&rest, STEER_RANDOM, 0);
+	numbers_of(&rest, numbers);
+	assert_int_equal(shutdown(pair.shards[0]->fd, SHUT_RD), 0);
+	restart_from(change_count - 1);
+	rest = pair_again(numbers);
+	expect_calm(rest.listener);
+	expect_lane(&rest, 0);
+	listener_restored();
+	expect_lane(&rest, 0);
+	pair_steer(&rest, STEER_RANDOM, 1000);
+	expect_lane(&rest, 1);
+	pair_close(&rest);
+}
+
 /* It is gone, and the record of the order still has it. */
 static void
 test_killed_after_close(void **state)
@@ -50,6 +75,8 @@ test_killed_after_close(void **state)
 	known = change_count;   /* the one that is said before the kernel's */
 	shard_unref(pair.shards[0]);
 	shard_ref(pair.shards[1]);
+	assert_int_equal(json_array_size(json_object_get(json_array_get(
+	    changes[known], 0), "members")), 4);
 	restart_from(known);
 	rest = pair_again(numbers);
 	expect_calm(rest.listener);
@@ -125,6 +152,7 @@ test_broken_is_found_again(void **state)
 
 		break_shard(shard);
 		saved = listener_save();
+		assert_true(json_equal(saved, changes[change_count - 1]));
 		end_supd();
 		restore_or_fail(saved);
 		json_decref(saved);
@@ -218,6 +246,7 @@ test_did_not_come(void **state)
 	pair.listener = pair.shards[0]->listener;
 	expect_calm(pair.listener);
 	assert_null(listener_steering(pair.listener)->candidate);
+	assert_int_equal(listener_steering(pair.listener)->weight_permille, 0);
 	pair.shards[1] = join_or_fail(pair.listener);
 	expect_lane(&pair, 0);
 	pair_close(&pair);
@@ -245,6 +274,7 @@ group(void)
 {
 	const struct CMUnitTest tests[] = {
 		KEEP_TEST(test_killed_after_listen),
+		KEEP_TEST(test_killed_after_shutdown),
 		KEEP_TEST(test_killed_after_close),
 		KEEP_TEST(test_killed_before_close),
 		KEEP_TEST(test_broken_is_found_again),
