@@ -43,17 +43,17 @@ test_killed_after_shutdown(void **state)
 	rest = pair;
 	rest.shards[0] = pair.shards[1];
 	rest.shards[1] = join_or_fail(pair.listener);
-	pair_steer(&rest, STEER_RANDOM, 0);
+	pair_steer(&rest, STEER_RANDOM, 1000);
 	numbers_of(&rest, numbers);
 	assert_int_equal(shutdown(pair.shards[0]->fd, SHUT_RD), 0);
 	restart_from(change_count - 1);
 	rest = pair_again(numbers);
 	expect_calm(rest.listener);
-	expect_lane(&rest, 0);
-	listener_restored();
-	expect_lane(&rest, 0);
-	pair_steer(&rest, STEER_RANDOM, 1000);
 	expect_lane(&rest, 1);
+	listener_restored();
+	expect_lane(&rest, 1);
+	pair_steer(&rest, STEER_RANDOM, 0);
+	expect_lane(&rest, 0);
 	pair_close(&rest);
 }
 
@@ -88,6 +88,27 @@ test_killed_after_close(void **state)
 	pair_steer(&rest, STEER_RANDOM, 0);
 	expect_lane(&rest, 0);
 	pair_close(&rest);
+}
+
+/* It was opened under a second name, and only its fd tells. */
+static void
+test_killed_after_twin(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4), other = spec;
+	struct shard *shard = open_or_fail(&spec);
+	uint32_t number = shard->number;
+	unsigned known = change_count - 1;
+
+	(void)state;
+	snprintf(other.name, sizeof(other.name), "other");
+	(void)open_or_fail(&other);
+	restart_from(known);
+	shard = again(number);
+	assert_int_equal(carry_count(), 1);
+	listener_restored();
+	assert_false(shard->broken);
+	assert_serves(shard);
+	shard_unref(shard);
 }
 
 /* What was to be closed is known as such, and was not yet: it is now. */
@@ -276,6 +297,7 @@ group(void)
 		KEEP_TEST(test_killed_after_listen),
 		KEEP_TEST(test_killed_after_shutdown),
 		KEEP_TEST(test_killed_after_close),
+		KEEP_TEST(test_killed_after_twin),
 		KEEP_TEST(test_killed_before_close),
 		KEEP_TEST(test_broken_is_found_again),
 		KEEP_TEST(test_killed_after_renewal),
