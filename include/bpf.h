@@ -3,13 +3,14 @@
  *
  * The sockets that listen on one address with SO_REUSEPORT are numbered, and a
  * classic BPF program attached to them is given the packet that opens a
- * connection and returns the number of the one that gets it.  Pure: what is
+ * connection, or a datagram, and returns the number of the one that gets it.  Pure: what is
  * compiled here, steer.c attaches, and the tests interpret.
  */
 #ifndef SUPD_BPF_H
 #define SUPD_BPF_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bounds.h"
@@ -25,6 +26,7 @@ struct bpf_probe {
 
 struct bpf_plan {
 	enum steer steer;
+	bool udp;                       /* else TCP */
 	uint32_t stable;                /* members of the group */
 	uint32_t candidate;
 	uint32_t weight_permille;       /* of the candidate, 0 to 1000 */
@@ -47,6 +49,11 @@ struct bpf_program {
  * weight only grows.  The hash is spread evenly over neighbouring addresses and
  * is the same for every listener and family of socket.  0 and 1000 permille
  * are exact.
+ *
+ * UDP knows no connections, and each datagram is decided on: STEER_RANDOM goes
+ * by a hash of the client's address and port there, in the same way, so that a
+ * flow is never split.  The port counts only where it stands directly behind the
+ * IP header.
  *
  * Probes take precedence; their ports differ.  One matches only if source and
  * destination address are equal, so nobody but this host can choose a member,

@@ -23,11 +23,12 @@ typedef int (*diag_answer)(const struct nlmsghdr *, void *ctx);
 int diag_ask(const struct nlmsghdr *request, diag_answer answer, void *ctx);
 
 /*
- * The same for all TCP sockets of a family (AF_INET, AF_INET6) in these states
- * (1 << TCP_LISTEN | …) with this local port.  `answer` gets messages that hold
+ * The same for all sockets of a family (AF_INET, AF_INET6) and protocol
+ * (IPPROTO_TCP, IPPROTO_UDP) in these states (1 << TCP_LISTEN | …; one of UDP is
+ * TCP_ESTABLISHED or TCP_CLOSE) with this local port.  `answer` gets messages that hold
  * a struct inet_diag_msg.
  */
-int diag_ask_tcp(int family, uint32_t states, uint16_t port,
+int diag_ask_inet(int family, int protocol, uint32_t states, uint16_t port,
     diag_answer answer, void *ctx);
 
 /* An attribute (INET_DIAG_SOCKOPT …) with at least `size_bytes`, behind the

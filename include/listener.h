@@ -29,7 +29,7 @@ struct listener {
 	ino_t path_inode;               /* removed while it is still ours */
 	struct shard *shards[SHARDS_MAX];       /* at least one, oldest first */
 	uint32_t shard_count;
-	struct lanes *lanes;            /* see steer.h; of TCP only, else NULL */
+	struct lanes *lanes;            /* see steer.h; of TCP and UDP, or NULL */
 	struct listener *next;          /* of all that are open */
 };
 
@@ -91,7 +91,7 @@ struct listener *listener_first(void);
 int listener_adjust(struct listener *, const struct listener_spec *);
 
 /*
- * Opens a further shard at the address of a TCP listener: a lane of its own,
+ * Opens a further shard at the address of a TCP or UDP listener: a lane of its own,
  * which gets no connections until listener_steer() says so.  Returns it with a
  * reference, or NULL and a sentence in ret_text (REASON_BYTES_MAX).  There are
  * at most SHARDS_MAX sockets at an address, and none can join one that came
@@ -110,24 +110,30 @@ void shard_unref(struct shard *);
  * address, the weight of this one goes to them first, and the socket is dead
  * for everybody from now on, workers too.  Connections that wait in it, and
  * handshakes on their way, go to the others by the kernel's choice if
- * listener_migrates(), else they are reset.  All fields are 0 while others
- * have a reference, or the same socket under another name.
+ * listener_migrates(), else they are reset.  A UDP socket is dead only when no
+ * worker has it any more, and what waits in it is lost.  All fields are 0 while
+ * others have a reference, or the same socket under another name.
  */
 void shard_close(struct shard *, struct shard_end *ret_end);
 
 /*
  * Replaces the socket of a broken shard by a new one at the same address, in
  * place: fd and inode change, weight and label stay.  0 or -errno, and it is as
- * broken as before.
+ * broken as before: -EADDRINUSE for an abstract name, which is its own until no
+ * worker has it.
  */
 int shard_renew(struct shard *);
 
 /*
  * Length and limit of the accept queue: TCP_INFO for TCP, sock_diag(7) for
- * unix.  0 or -errno (-EOPNOTSUPP where the kernel tells neither, -ENOTCONN
+ * unix.  0 or -errno (-EOPNOTSUPP where the kernel tells neither, as of what
+ * clients do not connect to; -ENOTCONN
  * for a TCP socket that was shut down).
  */
 int shard_queue(const struct shard *, struct shard_queue *ret_queue);
+
+/* How many wait to be taken; 1 is any number where the kernel does not tell. */
+uint32_t shard_waiting(const struct shard *);
 
 /*
  * Puts the backlog back if a worker's own listen() has shrunk it.  Returns the

@@ -104,24 +104,28 @@ uint32_t shard_read_backlog(const struct shard *);
 bool listener_address_same(const struct listener_spec *,
     const struct listener_spec *);
 
-/* This fd is a socket of that kind, bound to that address. */
+/* This fd is a socket of that kind (or the FIFO), bound to that address. */
 bool listener_address_has(const struct listener_spec *, int fd);
 
-/* A TCP connection may match both. */
+/* The SOCK_ constant. */
+int listener_socket_type(const struct address *);
+
+/* What comes from outside may match both. */
 bool listener_address_overlaps(const struct listener_spec *,
     const struct listener_spec *);
 
 /*
- * A TCP socket, bound and not yet listening, which shards can join; or -errno
- * and a sentence.  `join` says that an open listener of ours overlaps, so that
- * a taken address may be our own.
+ * A TCP socket, bound and not yet listening, or a UDP socket, bound, which shards
+ * can join; or -errno and a sentence.  `join` says that an open listener of ours
+ * overlaps, so that a taken address may be our own.
  */
 int listener_address_bind(const struct listener_spec *, bool join,
     char *ret_text);
 
 /*
  * A unix socket, bound and not yet listening, with the path's owner and mode
- * set; or -errno and a sentence.  The caller removes the path if it gives up.
+ * set, or a FIFO; or -errno and a sentence.  The caller removes the path if it
+ * gives up.
  */
 int listener_path_bind(const struct listener_spec *,
     struct path_node *ret_node, char *ret_text);
@@ -131,7 +135,7 @@ int listener_path_bind(const struct listener_spec *,
 int listener_path_set(const struct listener_spec *, const struct path_node *);
 
 /* Unlinks the path if it is still this node. */
-void listener_path_remove(const char *path, const struct path_node *);
+void listener_path_remove(const struct address *, const struct path_node *);
 
 /* Sets a label on a socket that does not listen yet.  0 or -errno. */
 int label_set(int fd, uint32_t label);
@@ -195,8 +199,9 @@ int listener_adopt(const struct listener_spec *, uint32_t *ret_number,
 void listener_close_strays(void);
 void listener_drop_strays(void);
 
-/* True if the path is the very node that this unix socket is bound to. */
-bool listener_path_leads_to(const char *path, uint64_t socket_inode,
+/* True if the path is the very node that this fd, which is bound to it, has; or
+ * there is no path. */
+bool listener_path_leads_to(const struct address *, int fd,
     struct path_node *ret_node);
 
 /* Switches on what listener_migrates() reads, once. */

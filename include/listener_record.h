@@ -38,6 +38,7 @@ struct listener_record {
 	char name[NAME_LENGTH_MAX + 1];
 	char *address_text;
 	enum address_family family;
+	enum address_kind kind;
 	uint32_t port;
 	char host[sizeof(((struct address *)NULL)->host)];
 	char path[sizeof(((struct address *)NULL)->path)];

@@ -18,11 +18,19 @@
 
 enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
 
+enum address_kind {
+	ADDRESS_STREAM,         /* TCP, or of unix sockets */
+	ADDRESS_DATAGRAM,       /* UDP, likewise */
+	ADDRESS_SEQPACKET,      /* of unix sockets only */
+	ADDRESS_FIFO,           /* no socket at all; of the family of paths */
+};
+
 struct address {
 	enum address_family family;
+	enum address_kind kind;
 	uint16_t port;
 	char host[64];          /* numeric; IPv6 without brackets */
-	char path[108];         /* of a unix socket, as in sockaddr_un */
+	char path[108];         /* as in sockaddr_un; @NAME is an abstract one */
 };
 
 /* [listener NAME], or `listen` or `preview` of a service. */
@@ -117,7 +125,7 @@ struct spec {                   /* [service NAME] */
 	uint32_t probe_failures;        /* in a row that are a verdict */
 	uint64_t analysis_interval_ms, analysis_timeout_ms;
 	uint64_t hook_timeout_ms;
-	bool lanes;             /* every listener is TCP and only this
+	bool lanes;             /* every listener is TCP or UDP and only this
 				 * service's: releases can share it by weight */
 };
 
@@ -144,6 +152,23 @@ const struct listener_spec *config_listener(const struct config *,
 
 /* Numerically the same; the spelling does not matter. */
 bool address_equal(const struct address *, const struct address *);
+
+/* The same, or of two kinds at one path. */
+bool address_clashes(const struct address *, const struct address *);
+
+/* Clients connect, and what listens accepts. */
+bool address_accepts(const struct address *);
+
+/* The kernel can divide what comes there: TCP and UDP. */
+bool address_has_lanes(const struct address *);
+bool address_is_tcp(const struct address *);
+bool address_is_udp(const struct address *);
+
+/* There is a file, with a mode and an owner. */
+bool address_has_file(const struct address *);
+
+/* `a unix socket`, `TCP` and so on. */
+const char *address_kind_text(const struct address *);
 
 /* A weight as a user writes it: 5%, 0.1%. */
 struct spec_weight {

@@ -5,7 +5,8 @@
  * something of it matters.
  *
  * Offsets are from SKF_NET_OFF, the IP header: the packet itself begins behind
- * the TCP header when the kernel chooses a socket.
+ * the TCP or UDP header when the kernel chooses a socket.  Both have the source
+ * port first.
  */
 #include "bpf.h"
 
@@ -23,6 +24,7 @@ enum {
 	IP6_BYTES = 40,
 	IP6_WORDS = 4,                  /* of an address */
 	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
 };
 
 enum label {
@@ -31,6 +33,7 @@ enum label {
 	CHOOSE,                         /* by weight, not being a probe */
 	CHOOSE_4,
 	CHOOSE_6,
+	WORDS_6,                        /* of the address, the port known */
 	STABLE,
 	CANDIDATE,
 	PROBE,                          /* and one more for each */
@@ -144,11 +147,40 @@ mix(struct draft *draft)
 	}
 }
 
+/* A becomes the source port. */
 static void
-hash_4(struct draft *draft)
+load_port_4(struct draft *draft)
 {
+	/* X becomes the length of the header, which may have options. */
+	emit(draft, BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF);
+	emit(draft, BPF_LD | BPF_H | BPF_IND, (uint32_t)SKF_NET_OFF);
+}
+
+static void
+hash_4(struct draft *draft, bool flow)
+{
+	if (flow) {
+		load_port_4(draft);
+		mix(draft);
+		emit(draft, BPF_MISC | BPF_TAX, 0);
+	}
 	load(draft, BPF_W, IP4_SOURCE);
+	if (flow)
+		emit(draft, BPF_ALU | BPF_XOR | BPF_X, 0);
 	mix(draft);
+}
+
+/* X becomes the port's hash, or 0 if it is not known where the port is. */
+static void
+hash_port_6(struct draft *draft)
+{
+	emit(draft, BPF_LDX | BPF_IMM, 0);
+	load(draft, BPF_B, IP6_NEXT_HEADER);
+	jump(draft, BPF_JEQ | BPF_K, PROTOCOL_UDP, NEXT, WORDS_6);
+	load(draft, BPF_H, IP6_BYTES);
+	mix(draft);
+	emit(draft, BPF_MISC | BPF_TAX, 0);
+	place(draft, WORDS_6);
 }
 
 /*
@@ -156,9 +188,13 @@ hash_4(struct draft *draft)
  * be in one network, and would be on one side or the other.
  */
 static void
-hash_6(struct draft *draft)
+hash_6(struct draft *draft, bool flow)
 {
+	if (flow)
+		hash_port_6(draft);
 	load(draft, BPF_W, IP6_SOURCE);
+	if (flow)
+		emit(draft, BPF_ALU | BPF_XOR | BPF_X, 0);
 	mix(draft);
 	for (int word = 1; word < IP6_WORDS; word++) {
 		emit(draft, BPF_MISC | BPF_TAX, 0);
@@ -188,9 +224,7 @@ match_4(struct draft *draft, const struct bpf_plan *plan, enum label no)
 	emit(draft, BPF_MISC | BPF_TAX, 0);
 	load(draft, BPF_W, IP4_DESTINATION);
 	jump(draft, BPF_JEQ | BPF_X, 0, NEXT, no);
-	/* X becomes the length of the header, which may have options. */
-	emit(draft, BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF);
-	emit(draft, BPF_LD | BPF_H | BPF_IND, (uint32_t)SKF_NET_OFF);
+	load_port_4(draft);
 	match_ports(draft, plan, no);
 }
 
@@ -198,7 +232,8 @@ static void
 match_6(struct draft *draft, const struct bpf_plan *plan, enum label no)
 {
 	load(draft, BPF_B, IP6_NEXT_HEADER);
-	jump(draft, BPF_JEQ | BPF_K, PROTOCOL_TCP, NEXT, no);
+	jump(draft, BPF_JEQ | BPF_K, plan->udp ? PROTOCOL_UDP : PROTOCOL_TCP,
+	    NEXT, no);
 	for (int word = 0; word < IP6_WORDS; word++) {
 		load(draft, BPF_W, IP6_SOURCE + 4 * word);
 		emit(draft, BPF_MISC | BPF_TAX, 0);
@@ -222,18 +257,19 @@ static void
 choose_by_address(struct draft *draft, const struct bpf_plan *plan)
 {
 	bool probes = plan->probe_count > 0;
+	bool flow = plan->steer == STEER_RANDOM;
 
 	load_family(draft);
 	if (probes)
 		match_4(draft, plan, CHOOSE_4);
 	place(draft, CHOOSE_4);
-	hash_4(draft);
+	hash_4(draft, flow);
 	decide(draft, plan);
 	place(draft, FAMILY_6);
 	if (probes)
 		match_6(draft, plan, CHOOSE_6);
 	place(draft, CHOOSE_6);
-	hash_6(draft);
+	hash_6(draft, flow);
 	decide(draft, plan);
 }
 
@@ -277,7 +313,7 @@ bpf_compile(const struct bpf_plan *plan, struct bpf_program *ret_program)
 	memset(ret_program, 0, sizeof(*ret_program));
 	for (int label = 0; label < LABEL_COUNT; label++)
 		draft.position[label] = -1;
-	if (plan->steer == STEER_SOURCE_IP && !is_constant(plan))
+	if ((plan->steer == STEER_SOURCE_IP || plan->udp) && !is_constant(plan))
 		choose_by_address(&draft, plan);
 	else
 		choose_for_all(&draft, plan);

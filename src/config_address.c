@@ -1,5 +1,11 @@
 /*
- * Addresses of listeners: IPV4:PORT, [IPV6]:PORT and unix:/PATH.
+ * Addresses of listeners.
+ *
+ *   IPV4:PORT, [IPV6]:PORT             TCP
+ *   udp:IPV4:PORT, udp:[IPV6]:PORT
+ *   unix:, unix-dgram:, unix-seqpacket:
+ *                                      and a /PATH, or an abstract @NAME
+ *   fifo:/PATH
  *
  * Numeric only: a name would have to be looked up, which blocks, and may mean
  * something else tomorrow.  The host is stored in its canonical spelling, so
@@ -21,7 +27,8 @@ refuse(bool tcp, const char *text, char *ret_text)
 {
 	return config_refuse(ret_text, "must be IPV4:PORT%s, such as 0.0.0.0:80"
 	    " or [::]:443, not \"%.80s\"", tcp ? " or [IPV6]:PORT" :
-	    ", [IPV6]:PORT or unix:/PATH", text);
+	    ", [IPV6]:PORT, either behind udp:, or unix:/PATH, unix-dgram:/PATH,"
+	    " unix-seqpacket:/PATH or fifo:/PATH", text);
 }
 
 static int
@@ -40,16 +47,33 @@ parse_port(const char *digits, uint16_t *ret_port)
 	return 0;
 }
 
+/* What is at a path, or has a name of the kernel's. */
+static const struct {
+	const char *prefix;
+	enum address_kind kind;
+} kinds[] = {
+	{ "unix:", ADDRESS_STREAM },
+	{ "unix-dgram:", ADDRESS_DATAGRAM },
+	{ "unix-seqpacket:", ADDRESS_SEQPACKET },
+	{ "fifo:", ADDRESS_FIFO },
+};
+
+enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
+
 static int
-parse_unix(const char *path, struct address *ret_address, char *ret_text)
+parse_path(const char *path, size_t kind, struct address *ret_address,
+    char *ret_text)
 {
-	struct address address = { .family = ADDRESS_UNIX };
+	struct address address = { .family = ADDRESS_UNIX,
+	    .kind = kinds[kind].kind };
+	bool fifo = address.kind == ADDRESS_FIFO;
 	size_t length = strlen(path);
 
-	if (path[0] != '/' || path[length - 1] == '/')
-		return config_refuse(ret_text,
-		    "must be unix:/PATH with an absolute"
-		    " path, not \"unix:%.80s\"", path);
+	if (length < 2 || (path[0] == '/' && path[length - 1] == '/') ||
+	    (path[0] != '/' && (path[0] != '@' || fifo)))
+		return config_refuse(ret_text, "must be %s/PATH with an absolute"
+		    " path%s, not \"%s%.80s\"", kinds[kind].prefix, fifo ? "" :
+		    ", or @NAME for an abstract one", kinds[kind].prefix, path);
 	if (length >= sizeof(address.path))
 		return config_refuse(ret_text, "the path of a unix"
 		    " socket must have at most %zu bytes, not %zu",
@@ -74,36 +98,58 @@ parse_host(const char *host, struct address *address)
 	return 0;
 }
 
+/* IPV4:PORT or [IPV6]:PORT. */
+static int
+parse_internet(const char *text, struct address *address, char *ret_text)
+{
+	const char *host = text;
+	const char *port = strrchr(text, ':');
+	char copy[sizeof(address->host)];
+	size_t length;
+
+	if (port == NULL)
+		return -EINVAL;
+	length = (size_t)(port - host);
+	if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+		address->family = ADDRESS_IPV6;
+		host++;
+		length -= 2;
+	}
+	if (length >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, host, length);
+	copy[length] = '\0';
+	if (parse_host(copy, address) < 0)
+		return -EINVAL;
+	if (parse_port(port + 1, &address->port) < 0)
+		return config_refuse(ret_text,
+		    "the port must be a number from 1 to"
+		    " 65535, not \"%.80s\"", port + 1);
+	return 0;
+}
+
 int
 config_address_parse(const char *text, bool tcp, struct address *ret_address,
     char *ret_text)
 {
 	struct address address = { .family = ADDRESS_IPV4 };
-	const char *host = text;
-	const char *port = strrchr(text, ':');
-	char copy[sizeof(address.host)];
-	size_t length;
+	const char *rest = text;
 
-	if (strncmp(text, "unix:", 5) == 0 && !tcp)
-		return parse_unix(text + 5, ret_address, ret_text);
-	if (port == NULL)
-		return refuse(tcp, text, ret_text);
-	length = (size_t)(port - host);
-	if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
-		address.family = ADDRESS_IPV6;
-		host++;
-		length -= 2;
+	for (size_t i = 0; !tcp && i < KIND_COUNT; i++) {
+		size_t length = strlen(kinds[i].prefix);
+
+		if (strncmp(text, kinds[i].prefix, length) == 0)
+			return parse_path(text + length, i, ret_address,
+			    ret_text);
 	}
-	if (length >= sizeof(copy))
-		return refuse(tcp, text, ret_text);
-	memcpy(copy, host, length);
-	copy[length] = '\0';
-	if (parse_host(copy, &address) < 0)
-		return refuse(tcp, text, ret_text);
-	if (parse_port(port + 1, &address.port) < 0)
-		return config_refuse(ret_text,
-		    "the port must be a number from 1 to"
-		    " 65535, not \"%.80s\"", port + 1);
+	if (!tcp && strncmp(text, "udp:", 4) == 0) {
+		address.kind = ADDRESS_DATAGRAM;
+		rest += 4;
+	}
+	ret_text[0] = '\0';
+	if (parse_internet(rest, &address, ret_text) < 0)
+		return ret_text[0] != '\0' ? -EINVAL :
+		    refuse(tcp, text, ret_text);
 	*ret_address = address;
 	return 0;
 }

@@ -148,14 +148,20 @@ check_backoff(struct config_build *b, const struct config_section *section)
 	    " is %s, not %s", max, min);
 }
 
+static bool
+is_ipv6(const struct address *address)
+{
+	return address->family == ADDRESS_IPV6;
+}
+
 static void
 check_only_for(struct config_build *b, const struct config_section *section,
-    const char *name, enum address_family family, const char *text)
+    const char *name, bool (*fits)(const struct address *), const char *text)
 {
 	const struct listener_spec *listener = section->object;
 
 	if (config_is_set(section, name) && listener->address_text != NULL &&
-	    listener->address.family != family)
+	    !fits(&listener->address))
 		config_build_error(b, config_place_of(section, name),
 		    "%s: is only for %s, and this one is %s", name, text,
 		    listener->address_text);
@@ -169,12 +175,14 @@ check_section(struct config_build *b, const struct config_section *section)
 		break;
 	case CONFIG_LISTENER:
 		check_required(b, section, "address");
-		check_only_for(b, section, "mode", ADDRESS_UNIX,
-		    "unix sockets");
-		check_only_for(b, section, "owner", ADDRESS_UNIX,
-		    "unix sockets");
-		check_only_for(b, section, "ipv6_only", ADDRESS_IPV6,
+		check_only_for(b, section, "mode", address_has_file,
+		    "unix sockets and FIFOs at a path");
+		check_only_for(b, section, "owner", address_has_file,
+		    "unix sockets and FIFOs at a path");
+		check_only_for(b, section, "ipv6_only", is_ipv6,
 		    "IPv6 addresses");
+		check_only_for(b, section, "backlog", address_accepts,
+		    "those that clients connect to");
 		break;
 	case CONFIG_SERVICE:
 		check_required(b, section, "command");
@@ -205,7 +213,7 @@ check_pair(struct config_build *b, size_t first, size_t second)
 		    "preview makes one named SERVICE.preview" :
 		    "listen makes one named after its service");
 	if (left->address_text != NULL && right->address_text != NULL &&
-	    address_equal(&left->address, &right->address))
+	    address_clashes(&left->address, &right->address))
 		config_build_error(b, b->listener_places[second],
 		    "%s is already the address of listener %s at %s:%u",
 		    right->address_text, left->name, place.file, place.line);

@@ -94,7 +94,7 @@ check_lanes(struct config_build *b, const struct config_section *section)
 		if (!rows[i].wanted)
 			continue;
 		config_build_error(b, config_place_of(section, rows[i].key),
-		    "%s: %s TCP listeners that no other service has, but %s",
+		    "%s: %s TCP or UDP listeners that no other service has, but %s",
 		    rows[i].key, rows[i].what, spec_lanes_obstacle(spec).text);
 	}
 }
@@ -111,6 +111,24 @@ check_preview(struct config_build *b, const struct config_section *section)
 	config_build_error(b, config_place_of(section, "preview"), "preview:"
 	    " needs strategy canary or blue-green; with rolling there is no"
 	    " new release to look at before its users come");
+}
+
+/* The first listener is the one that is asked. */
+static void
+check_probed(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+	const struct listener_spec *probed = spec->sockets;
+
+	if ((spec->probe != PROBE_HTTP && spec->probe != PROBE_TCP) ||
+	    !is_resolved(section) || spec_public_count(spec) == 0 ||
+	    probed->address.kind == ADDRESS_STREAM)
+		return;
+	config_build_error(b, config_place_of(section, "probe"), "probe: %s"
+	    " connects to the first listener, and %s is %s; take `probe = exec"
+	    " PROGRAM`, or put one first that is TCP or a unix stream socket",
+	    spec->probe == PROBE_HTTP ? "http" : "tcp", probed->name,
+	    address_kind_text(&probed->address));
 }
 
 static void
@@ -133,6 +151,7 @@ check_probe(struct config_build *b, const struct config_section *section)
 		    "probe: %s needs a listener to connect to, and [service"
 		    " %s] has none; exec needs none", spec->probe ==
 		    PROBE_HTTP ? "http" : "tcp", spec->name);
+	check_probed(b, section);
 	for (size_t i = 0; i < 2; i++) {
 		if (spec->probe != PROBE_HTTP &&
 		    config_is_good(section, http_keys[i]))

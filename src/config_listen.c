@@ -115,14 +115,14 @@ copy_sockets(const struct config *config, struct spec *spec)
 	return 0;
 }
 
-/* Every one is TCP and this service's alone. */
+/* Every one is TCP or UDP and this service's alone. */
 static bool
 has_lanes(const struct spec *spec)
 {
 	size_t count = spec_public_count(spec);
 
 	for (size_t i = 0; i < count; i++) {
-		if (spec->sockets[i].address.family == ADDRESS_UNIX ||
+		if (!address_has_lanes(&spec->sockets[i].address) ||
 		    spec->sockets[i].shared)
 			return false;
 	}

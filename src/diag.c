@@ -89,7 +89,7 @@ diag_ask(const struct nlmsghdr *request, diag_answer answer, void *ctx)
 }
 
 int
-diag_ask_tcp(int family, uint32_t states, uint16_t port,
+diag_ask_inet(int family, int protocol, uint32_t states, uint16_t port,
     diag_answer answer, void *ctx)
 {
 	const struct {
@@ -103,7 +103,7 @@ diag_ask_tcp(int family, uint32_t states, uint16_t port,
 		},
 		.request = {
 			.sdiag_family = (uint8_t)family,
-			.sdiag_protocol = IPPROTO_TCP,
+			.sdiag_protocol = (uint8_t)protocol,
 			.idiag_states = states,
 			.id.idiag_sport = htons(port),
 		},

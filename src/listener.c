@@ -114,7 +114,7 @@ listener_drop_path(const struct listener *listener,
 {
 	const struct listener *l;
 
-	if (listener->spec->address.family != ADDRESS_UNIX)
+	if (!address_has_file(&listener->spec->address))
 		return;
 	for (l = listeners; l != NULL; l = l->next) {
 		if (l != listener && l->path_device == node->device &&
@@ -122,7 +122,7 @@ listener_drop_path(const struct listener *listener,
 		    l->spec->address.family == ADDRESS_UNIX)
 			return;
 	}
-	listener_path_remove(listener->spec->address.path, node);
+	listener_path_remove(&listener->spec->address, node);
 }
 
 int
@@ -131,7 +131,7 @@ listener_apply(const struct listener *l, const struct listener_spec *to)
 	const struct listener_spec *from = l->spec;
 	struct path_node node = { l->path_device, l->path_inode };
 
-	if (to->address.family != ADDRESS_UNIX || (from->mode == to->mode &&
+	if (!address_has_file(&to->address) || (from->mode == to->mode &&
 	    owners_equal(from->owner, to->owner)))
 		return 0;
 	return listener_path_set(to, &node);

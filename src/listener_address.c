@@ -1,5 +1,5 @@
 /*
- * From an address of the configuration to a bound TCP socket.
+ * From an address of the configuration to a bound TCP or UDP socket.
  *
  * Two wishes are at odds: nobody else may listen on the address, and a second
  * shard of ours must be able to join.  With SO_REUSEPORT set before bind() a
@@ -10,6 +10,10 @@
  * compared with the option as it is then.  (Found by trying, Linux 6.18.)
  * No probe socket is needed.  What is left is the moment between bind() and
  * listen(), and that a process of the same user may still join afterwards.
+ *
+ * A UDP socket is in the group from bind() on, if it has the option by then, and
+ * cannot be given a program later if it has not.  So another one is bound without
+ * it first and closed again, to find out who is there.
  *
  * Only where an open listener of ours overlaps is the option set before
  * bind(), since the kernel cannot tell our own socket from a stranger's.
@@ -24,6 +28,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "fd.h"
@@ -53,10 +58,12 @@ resolve_path(const char *path, struct sockaddr_storage *ret_sockaddr,
 
 	assert(length > 0 && length < sizeof(un.sun_path));
 	memcpy(un.sun_path, path, length);
+	if (path[0] == '@')
+		un.sun_path[0] = '\0';          /* an abstract name */
 	memset(ret_sockaddr, 0, sizeof(*ret_sockaddr));
 	memcpy(ret_sockaddr, &un, sizeof(un));
 	*ret_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-	    length + 1);
+	    length + (path[0] == '@' ? 0 : 1));
 }
 
 int
@@ -105,6 +112,7 @@ listener_address_same(const struct listener_spec *a,
     const struct listener_spec *b)
 {
 	return a->address.family == b->address.family &&
+	    a->address.kind == b->address.kind &&
 	    hosts_equal(&a->address, &b->address) &&
 	    (a->address.family != ADDRESS_IPV6 || a->ipv6_only == b->ipv6_only);
 }
@@ -137,18 +145,47 @@ read_option(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &bytes) == 0 ? value : -1;
 }
 
+int
+listener_socket_type(const struct address *address)
+{
+	switch (address->kind) {
+	case ADDRESS_DATAGRAM:
+		return SOCK_DGRAM;
+	case ADDRESS_SEQPACKET:
+		return SOCK_SEQPACKET;
+	case ADDRESS_STREAM:
+	case ADDRESS_FIFO:
+		break;
+	}
+	return SOCK_STREAM;
+}
+
+/* The file at the path is that very FIFO. */
+static bool
+is_fifo_at(const char *path, int fd)
+{
+	struct stat there, here;
+
+	return lstat(path, &there) == 0 && fstat(fd, &here) == 0 &&
+	    S_ISFIFO(here.st_mode) && there.st_dev == here.st_dev &&
+	    there.st_ino == here.st_ino;
+}
+
 bool
 listener_address_has(const struct listener_spec *spec, int fd)
 {
 	struct sockaddr_storage wanted, found;
 	socklen_t wanted_bytes, found_bytes = sizeof(found);
 
+	if (spec->address.kind == ADDRESS_FIFO)
+		return is_fifo_at(spec->address.path, fd);
 	memset(&found, 0, sizeof(found));
 	if (listener_address_resolve(&spec->address, &wanted,
 	    &wanted_bytes) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&found, &found_bytes) != 0)
 		return false;
-	return read_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	return read_option(fd, SOL_SOCKET, SO_TYPE) ==
+	    listener_socket_type(&spec->address) &&
 	    found_bytes == wanted_bytes &&
 	    memcmp(&found, &wanted, found_bytes) == 0 &&
 	    (spec->address.family != ADDRESS_IPV6 ||
@@ -162,6 +199,7 @@ listener_address_overlaps(const struct listener_spec *a,
 {
 	if (a->address.family == ADDRESS_UNIX ||
 	    b->address.family == ADDRESS_UNIX ||
+	    a->address.kind != b->address.kind ||
 	    a->address.port != b->address.port)
 		return false;
 	if (a->address.family != b->address.family)
@@ -177,23 +215,14 @@ set_option(int fd, int level, int option, int value)
 }
 
 static int
-bind_options(int fd, const struct listener_spec *spec, bool join)
+bind_tcp(int fd, const struct sockaddr *sockaddr, socklen_t bytes, bool join)
 {
-	struct sockaddr_storage sockaddr;
-	socklen_t bytes;
 	int result;
 
-	if (listener_address_resolve(&spec->address, &sockaddr, &bytes) != 0) {
-		errno = EINVAL;
-		return -1;
-	}
 	/* Else connections of an earlier run would block the port. */
 	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0)
 		return -1;
-	if (spec->address.family == ADDRESS_IPV6 &&
-	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->ipv6_only) != 0)
-		return -1;
-	result = bind(fd, (const struct sockaddr *)&sockaddr, bytes);
+	result = bind(fd, sockaddr, bytes);
 	if (result != 0 && errno != EADDRINUSE)
 		return -1;
 	if (result != 0 && !join)
@@ -201,8 +230,54 @@ bind_options(int fd, const struct listener_spec *spec, bool join)
 	if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
 		return -1;
 	if (result != 0)
-		result = bind(fd, (const struct sockaddr *)&sockaddr, bytes);
+		result = bind(fd, sockaddr, bytes);
 	return result;
+}
+
+static int
+open_socket(const struct listener_spec *spec)
+{
+	int fd = socket(spec->address.family == ADDRESS_IPV6 ? AF_INET6 :
+	    AF_INET, listener_socket_type(&spec->address) | SOCK_CLOEXEC |
+	    (spec->nonblocking ? SOCK_NONBLOCK : 0), 0);
+
+	if (fd < 0 || spec->address.family != ADDRESS_IPV6 ||
+	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->ipv6_only) == 0)
+		return fd;
+	fd_close(fd);
+	return -1;
+}
+
+static int
+bind_udp(int fd, const struct listener_spec *spec,
+    const struct sockaddr *sockaddr, socklen_t bytes, bool join)
+{
+	int other, result = 0;
+
+	if (!join) {
+		other = open_socket(spec);
+		result = other < 0 ? -1 : bind(other, sockaddr, bytes);
+		fd_close(other);
+	}
+	if (result != 0 || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
+		return -1;
+	return bind(fd, sockaddr, bytes);
+}
+
+static int
+bind_to(int fd, const struct listener_spec *spec, bool join)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t bytes;
+
+	if (listener_address_resolve(&spec->address, &sockaddr, &bytes) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (address_is_udp(&spec->address))
+		return bind_udp(fd, spec, (const struct sockaddr *)&sockaddr,
+		    bytes, join);
+	return bind_tcp(fd, (const struct sockaddr *)&sockaddr, bytes, join);
 }
 
 static const char *
@@ -224,13 +299,11 @@ int
 listener_address_bind(const struct listener_spec *spec, bool join,
     char *ret_text)
 {
-	int family = spec->address.family == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
 	int error, fd;
 
 	assert(spec->address.family != ADDRESS_UNIX);
-	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC |
-	    (spec->nonblocking ? SOCK_NONBLOCK : 0), 0);
-	if (fd >= 0 && bind_options(fd, spec, join) == 0)
+	fd = open_socket(spec);
+	if (fd >= 0 && bind_to(fd, spec, join) == 0)
 		return fd;
 	error = errno;
 	fd_close(fd);

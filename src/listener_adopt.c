@@ -160,8 +160,7 @@ is_at(const struct listener_spec *spec, int fd, struct path_node *ret_node)
 {
 	if (!listener_address_has(spec, fd))
 		return false;
-	return spec->address.family != ADDRESS_UNIX ||
-	    listener_path_leads_to(spec->address.path, inode_of(fd), ret_node);
+	return listener_path_leads_to(&spec->address, fd, ret_node);
 }
 
 static void
@@ -180,9 +179,10 @@ drop_stray(uint32_t index)
 
 /* Workers of nobody may have it, too. */
 static void
-close_lane(uint32_t index)
+close_lane(const struct listener_spec *spec, uint32_t index)
 {
-	(void)shutdown(strays[index].fd, SHUT_RD);
+	if (address_accepts(&spec->address))
+		(void)shutdown(strays[index].fd, SHUT_RD);
 	drop_stray(index);
 }
 
@@ -211,7 +211,7 @@ adopt_stray(const struct listener_spec *spec, uint32_t *ret_number,
 		if (inode_of(strays[i].fd) == inode_of(stray.fd))
 			drop_stray(i);
 		else
-			close_lane(i);
+			close_lane(spec, i);
 	}
 	*ret_number = stray.number;
 	log_notice("listener %s (%s): goes on with the socket that an earlier "
@@ -286,7 +286,7 @@ close_strays_at(const struct listener *listener)
 			drop_stray(i);
 			continue;
 		}
-		close_lane(i);
+		close_lane(listener->spec, i);
 		if (listener->lanes != NULL)
 			lanes_left(listener->lanes, inode);
 	}

@@ -1,11 +1,11 @@
 /*
  * Who listens at an address: the kernel's groups, seen from outside.
  *
- * The kernel puts two listening sockets into one group if they have the same
- * family, address, port, device and IPV6_V6ONLY (and SO_REUSEPORT and owner,
- * without which the second could not have been bound).  What is compared here
- * is just that.  IPV6_V6ONLY matters for the wildcard address alone; at any
- * other the kernel sets it by itself.
+ * The kernel puts two TCP sockets that listen, or two UDP sockets that are bound,
+ * into one group if they have the same family, address, port, device and
+ * IPV6_V6ONLY (and SO_REUSEPORT and owner, without which the second could not
+ * have been bound).  What is compared here is just that.  IPV6_V6ONLY matters
+ * for the wildcard address alone; at any other the kernel sets it by itself.
  */
 #include "listener_private.h"
 
@@ -87,6 +87,11 @@ listener_look(const struct listener_spec *spec, struct group_look *ret_look)
 		search.address_bytes = sizeof(v4->sin_addr);
 	}
 	ret_look->count = 0;
-	return diag_ask_tcp(sockaddr.ss_family, 1 << TCP_LISTEN,
+	/* A worker may connect one of its own, and it still has a number. */
+	if (address_is_udp(&spec->address))
+		return diag_ask_inet(sockaddr.ss_family, IPPROTO_UDP,
+		    1 << TCP_CLOSE | 1 << TCP_ESTABLISHED, spec->address.port,
+		    collect, &search);
+	return diag_ask_inet(sockaddr.ss_family, IPPROTO_TCP, 1 << TCP_LISTEN,
 	    spec->address.port, collect, &search);
 }

@@ -75,6 +75,7 @@ record_spec(const struct listener_spec *spec, struct listener_record *ret)
 	memcpy(ret->name, spec->name, sizeof(ret->name));
 	ret->address_text = spec->address_text;
 	ret->family = spec->address.family;
+	ret->kind = spec->address.kind;
 	ret->port = spec->address.port;
 	memcpy(ret->host, spec->address.host, sizeof(ret->host));
 	memcpy(ret->path, spec->address.path, sizeof(ret->path));

@@ -1,13 +1,16 @@
 /*
- * The path of a unix socket: what may be replaced, and whose it is.
+ * The path of a unix socket or of a FIFO: what may be replaced, and whose it is.
  *
  * A path is taken only if nothing is there or a socket that nobody answers on:
  * connect() says ECONNREFUSED of such a one, and every other answer means that
- * it is somebody's.  The socket is bound at the path itself and not under a
- * temporary name that is renamed, since the name stays in the socket for good:
- * servers compare getsockname() of what they inherit with their configuration
- * (and ss(8) shows it).  Nothing is lost by that, as what is replaced is dead;
- * nobody can connect before listen(), so mode and owner are in time.
+ * it is somebody's.  A FIFO that nobody reads says ENXIO to who would write.
+ *
+ * The socket is bound at the path itself and not under a temporary name that is
+ * renamed, since the name stays in the socket for good: servers compare
+ * getsockname() of what they inherit with their configuration (and ss(8) shows
+ * it).  Nothing is lost by that, as what is replaced is dead; nobody can connect
+ * before listen(), so mode and owner are in time.  Who sends datagrams needs
+ * what the umask leaves of the mode until then, which is less.
  *
  * Device and inode say whether a path is still ours.  Mode and owner are set
  * through an O_PATH fd, so that they go to the file that was looked at and
@@ -42,14 +45,34 @@ kind_name(mode_t mode)
 	case S_IFLNK:
 		return "a symbolic link";
 	case S_IFIFO:
-		return "a fifo";
+		return "a FIFO";
+	case S_IFSOCK:
+		return "a socket";
 	default:
 		return "a device";
 	}
 }
 
+static mode_t
+file_type(const struct address *address)
+{
+	return address->kind == ADDRESS_FIFO ? S_IFIFO : S_IFSOCK;
+}
+
+/* 0 if somebody reads, else the errno of open(). */
+static int
+knock_at_fifo(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENXIO ? ECONNREFUSED : errno;
+	fd_close(fd);
+	return 0;
+}
+
 /* 0 if somebody answers, else the errno of connect(); or -errno if it could not
- * be called. */
+ * be called.  One of another type is there, too, and says EPROTOTYPE. */
 static int
 knock(const struct address *address)
 {
@@ -57,7 +80,10 @@ knock(const struct address *address)
 	socklen_t bytes;
 	int error = 0, fd;
 
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (address->kind == ADDRESS_FIFO)
+		return knock_at_fifo(address->path);
+	fd = socket(AF_UNIX, listener_socket_type(address) | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	(void)listener_address_resolve(address, &sockaddr, &bytes);
@@ -72,36 +98,38 @@ static int
 claim(const struct listener_spec *spec, char *ret_text)
 {
 	const char *path = spec->address.path;
+	const char *what = spec->address.kind == ADDRESS_FIFO ? "FIFO" :
+	    "socket";
 	struct stat status;
 	int error;
 
 	if (lstat(path, &status) != 0)
 		return 0;       /* what else is wrong, bind() says */
-	if (!S_ISSOCK(status.st_mode)) {
-		listener_say(ret_text, spec, "the path is %s, only a socket is"
-		    " replaced", kind_name(status.st_mode));
+	if ((status.st_mode & S_IFMT) != file_type(&spec->address)) {
+		listener_say(ret_text, spec, "the path is %s, only a %s is"
+		    " replaced", kind_name(status.st_mode), what);
 		return -EEXIST;
 	}
 	error = knock(&spec->address);
 	if (error < 0) {
-		listener_say(ret_text, spec, "cannot look whether the socket is"
-		    " in use: %s", strerror(-error));
+		listener_say(ret_text, spec, "cannot look whether the %s is"
+		    " in use: %s", what, strerror(-error));
 		return error;
 	}
 	if (error == 0 || error == EAGAIN || error == EPROTOTYPE) {
 		listener_say(ret_text, spec, "cannot bind: another process"
-		    " listens on this socket");
+		    " listens on this %s", what);
 		return -EADDRINUSE;
 	}
 	if (error != ECONNREFUSED && error != ENOENT) {
-		listener_say(ret_text, spec, "the path is a socket that may be"
-		    " in use: %s", strerror(error));
+		listener_say(ret_text, spec, "the path is a %s that may be"
+		    " in use: %s", what, strerror(error));
 		return -error;
 	}
 	if (error == ECONNREFUSED && unlink(path) != 0 && errno != ENOENT) {
 		error = errno;
-		listener_say(ret_text, spec, "cannot remove the stale socket:"
-		    " %s", strerror(error));
+		listener_say(ret_text, spec, "cannot remove the stale %s: %s",
+		    what, strerror(error));
 		return -error;
 	}
 	return 0;
@@ -159,15 +187,16 @@ find_owner(const char *owner, uid_t *ret_uid, gid_t *ret_gid)
 }
 
 static int
-open_node(const char *path, struct path_node *ret_node)
+open_node(const struct address *address, struct path_node *ret_node)
 {
 	struct stat status;
 	int fd;
 
-	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(address->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+	if (fstat(fd, &status) != 0 ||
+	    (status.st_mode & S_IFMT) != file_type(address)) {
 		fd_close(fd);
 		return -ESTALE;
 	}
@@ -202,41 +231,90 @@ set_node(int node_fd, const struct listener_spec *spec)
 	return 0;
 }
 
+/* A node of ours at the path, which nobody may use yet. */
+static int
+make_node(int fd, const struct listener_spec *spec)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t bytes;
+
+	if (spec->address.kind == ADDRESS_FIFO)
+		return mkfifo(spec->address.path, 0600) == 0 ? 0 : -errno;
+	(void)listener_address_resolve(&spec->address, &sockaddr, &bytes);
+	return bind(fd, (const struct sockaddr *)&sockaddr, bytes) == 0 ? 0 :
+	    -errno;
+}
+
+static int
+say_made(const struct listener_spec *spec, int result, char *ret_text)
+{
+	if (result != 0)
+		listener_say(ret_text, spec, "cannot bind: %s%s",
+		    strerror(-result), result == -EADDRINUSE ?
+		    " (another process listens there)" : "");
+	return result;
+}
+
+/* For both ends: a reader never sees the last writer go. */
+static int
+open_fifo(int node_fd, const struct listener_spec *spec)
+{
+	char link[32];
+	int fd;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", node_fd);
+	fd = open(link, O_RDWR | O_CLOEXEC | O_NOCTTY |
+	    (spec->nonblocking ? O_NONBLOCK : 0));
+	return fd >= 0 ? fd : -errno;
+}
+
+/* The fd that it is served by: the socket's, or a new one. */
 static int
 bind_node(int fd, const struct listener_spec *spec, struct path_node *ret_node,
     char *ret_text)
 {
-	struct sockaddr_storage sockaddr;
-	socklen_t bytes;
-	int error, node_fd, result;
+	int node_fd, result = say_made(spec, make_node(fd, spec), ret_text);
 
-	(void)listener_address_resolve(&spec->address, &sockaddr, &bytes);
-	if (bind(fd, (const struct sockaddr *)&sockaddr, bytes) != 0) {
-		error = errno;
-		listener_say(ret_text, spec, "cannot bind: %s",
-		    strerror(error));
-		return -error;
-	}
-	node_fd = open_node(spec->address.path, ret_node);
+	if (result != 0)
+		return result;
+	node_fd = open_node(&spec->address, ret_node);
 	result = node_fd < 0 ? node_fd : set_node(node_fd, spec);
-	fd_close(node_fd);
 	if (result == 0)
-		return 0;
+		result = spec->address.kind == ADDRESS_FIFO ?
+		    open_fifo(node_fd, spec) : fd;
+	fd_close(node_fd);
+	if (result >= 0)
+		return result;
 	if (node_fd >= 0)
-		listener_path_remove(spec->address.path, ret_node);
+		listener_path_remove(&spec->address, ret_node);
 	listener_say(ret_text, spec, "cannot set mode %04o and owner '%.100s':"
 	    " %s", (unsigned)spec->mode, spec->owner ? spec->owner : "",
 	    strerror(-result));
 	return result;
 }
 
+static int
+open_socket(const struct listener_spec *spec, char *ret_text)
+{
+	int error, fd = socket(AF_UNIX, listener_socket_type(&spec->address) |
+	    SOCK_CLOEXEC | (spec->nonblocking ? SOCK_NONBLOCK : 0), 0);
+
+	if (fd >= 0)
+		return fd;
+	error = errno;
+	listener_say(ret_text, spec, "cannot make a socket: %s",
+	    strerror(error));
+	return -error;
+}
+
 int
 listener_path_bind(const struct listener_spec *spec,
     struct path_node *ret_node, char *ret_text)
 {
+	bool file = address_has_file(&spec->address);
 	uid_t uid;
 	gid_t gid;
-	int fd, result;
+	int fd = -1, result;
 
 	assert(spec->address.family == ADDRESS_UNIX);
 	if (find_owner(spec->owner, &uid, &gid) != 0) {
@@ -244,22 +322,18 @@ listener_path_bind(const struct listener_spec *spec,
 		    " '%.100s'", spec->owner);
 		return -EINVAL;
 	}
-	result = claim(spec, ret_text);
-	if (result != 0)
+	result = file ? claim(spec, ret_text) : 0;
+	if (result == 0 && spec->address.kind != ADDRESS_FIFO)
+		result = fd = open_socket(spec, ret_text);
+	if (result < 0)
 		return result;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
-	    (spec->nonblocking ? SOCK_NONBLOCK : 0), 0);
-	if (fd < 0) {
-		result = -errno;
-		listener_say(ret_text, spec, "cannot make a socket: %s",
-		    strerror(-result));
-		return result;
-	}
-	result = bind_node(fd, spec, ret_node, ret_text);
-	if (result == 0)
-		return fd;
-	fd_close(fd);
-	return result;
+	if (file)
+		result = bind_node(fd, spec, ret_node, ret_text);
+	else
+		result = say_made(spec, make_node(fd, spec), ret_text);
+	if (result < 0)
+		fd_close(fd);
+	return result < 0 ? result : file ? result : fd;
 }
 
 int
@@ -269,7 +343,7 @@ listener_path_set(const struct listener_spec *spec,
 	struct path_node found;
 	int node_fd, result;
 
-	node_fd = open_node(spec->address.path, &found);
+	node_fd = open_node(&spec->address, &found);
 	if (node_fd == -ENOENT)
 		return -ESTALE;
 	if (node_fd < 0)
@@ -320,13 +394,25 @@ is_bound_to(uint64_t socket_inode, const struct path_node *node)
 }
 
 bool
-listener_path_leads_to(const char *path, uint64_t socket_inode,
+listener_path_leads_to(const struct address *address, int fd,
     struct path_node *ret_node)
 {
-	struct path_node node;
-	int node_fd = open_node(path, &node);
-	bool leads = node_fd >= 0 && is_bound_to(socket_inode, &node);
+	struct path_node node = { 0, 0 };
+	struct stat status;
+	int node_fd;
+	bool leads;
 
+	if (!address_has_file(address)) {
+		*ret_node = node;
+		return true;
+	}
+	node_fd = open_node(address, &node);
+	leads = node_fd >= 0 && fstat(fd, &status) == 0;
+	if (leads)
+		leads = address->kind == ADDRESS_FIFO ?
+		    status.st_dev == node.device &&
+		    status.st_ino == node.inode :
+		    is_bound_to(status.st_ino, &node);
 	fd_close(node_fd);
 	if (leads)
 		*ret_node = node;
@@ -334,13 +420,16 @@ listener_path_leads_to(const char *path, uint64_t socket_inode,
 }
 
 void
-listener_path_remove(const char *path, const struct path_node *node)
+listener_path_remove(const struct address *address,
+    const struct path_node *node)
 {
 	struct path_node found;
 	int node_fd;
 
-	node_fd = open_node(path, &found);
+	if (!address_has_file(address))
+		return;
+	node_fd = open_node(address, &found);
 	if (node_fd >= 0 && nodes_equal(&found, node))
-		(void)unlink(path);     /* as good as closed in any case */
-	fd_close(node_fd);
+		(void)unlink(address->path);    /* as good as closed in any */
+	fd_close(node_fd);                      /* case */
 }

@@ -1,5 +1,6 @@
 /*
- * How many connections wait to be accepted, and how many may.
+ * How many connections wait to be accepted, and how many may.  Of datagrams and
+ * what is in a FIFO the kernel tells only whether there is any.
  *
  * For TCP, TCP_INFO of a listening socket has both, in fields that mean
  * something else on a connection.  For unix sockets there is no such option:
@@ -15,6 +16,7 @@
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "diag.h"
@@ -78,7 +80,23 @@ unix_queue(uint64_t inode, struct shard_queue *ret_queue)
 int
 shard_queue(const struct shard *shard, struct shard_queue *ret_queue)
 {
-	if (shard->listener->spec->address.family == ADDRESS_UNIX)
-		return unix_queue(shard->inode, ret_queue);
-	return tcp_queue(shard->fd, ret_queue);
+	const struct address *address = &shard->listener->spec->address;
+
+	if (!address_accepts(address))
+		return -EOPNOTSUPP;
+	return address_is_tcp(address) ? tcp_queue(shard->fd, ret_queue) :
+	    unix_queue(shard->inode, ret_queue);
+}
+
+uint32_t
+shard_waiting(const struct shard *shard)
+{
+	struct pollfd readable = { .fd = shard->fd, .events = POLLIN };
+	struct shard_queue queue;
+	int error = shard->broken ? -ENOTCONN : shard_queue(shard, &queue);
+
+	if (error == 0)
+		return queue.length;
+	return error != -ENOTCONN && poll(&readable, 1, 0) > 0 &&
+	    (readable.revents & POLLIN) ? 1 : 0;
 }

@@ -33,6 +33,14 @@ static const char *const family_list[] = {
 static const struct state_names family_names = { family_list,
 	COUNT(family_list) };
 
+static const char *const kind_list[] = {
+	[ADDRESS_STREAM] = "STREAM",
+	[ADDRESS_DATAGRAM] = "DATAGRAM",
+	[ADDRESS_SEQPACKET] = "SEQPACKET",
+	[ADDRESS_FIFO] = "FIFO",
+};
+static const struct state_names kind_names = { kind_list, COUNT(kind_list) };
+
 static const char *const steer_list[] = {
 	[STEER_RANDOM] = "RANDOM",
 	[STEER_SOURCE_IP] = "SOURCE_IP",
@@ -59,8 +67,8 @@ static const struct state_table member_table = {
 
 #define OWNER struct listener_record
 static const struct state_field listener_fields[] = {
-	TEXT(name), STRING(address_text), NAME(family), NUMBER(port),
-	TEXT(host), TEXT(path), NUMBER(backlog), BOOL(nonblocking),
+	TEXT(name), STRING(address_text), NAME(family), NAME(kind),
+	NUMBER(port), TEXT(host), TEXT(path), NUMBER(backlog), BOOL(nonblocking),
 	BOOL(ipv6_only), BOOL(preview), BOOL(shared), NUMBER(mode),
 	STRING(owner), NUMBER(path_device), NUMBER(path_inode),
 	NUMBER(label_last), PARTS(members, member), BOOL(unsure), NAME(steer),
@@ -100,6 +108,7 @@ listener_record_spec(const struct listener_record *record)
 		.address_text = record->address_text,
 		.address = {
 			.family = record->family,
+			.kind = record->kind,
 			.port = (uint16_t)record->port,
 		},
 		.backlog = record->backlog,
@@ -131,8 +140,11 @@ check_address(const struct listener_record *record)
 	if (record->name[0] == '\0' || record->address_text == NULL)
 		return "it has no name, or no address";
 	if (record->family == ADDRESS_UNIX)
-		return record->path[0] == '/' ? NULL :
+		return record->path[0] == '/' || (record->path[0] == '@' &&
+		    record->kind != ADDRESS_FIFO) ? NULL :
 		    "its path is not absolute";
+	if (record->kind != ADDRESS_STREAM && record->kind != ADDRESS_DATAGRAM)
+		return "only TCP and UDP have a port";
 	if (record->port == 0 || record->port > UINT16_MAX)
 		return "its port is none";
 	return listener_address_resolve(&spec.address, &sockaddr,
@@ -147,7 +159,7 @@ check_shards(const struct listener_record *record)
 	if (count == 0)
 		return "it has no shard";
 	if (record->family == ADDRESS_UNIX && count > 1)
-		return "it is a unix socket with several shards";
+		return "it has no lanes, and several shards";
 	for (uint32_t i = 0; i < count; i++) {
 		const struct shard_record *shard = &record->shards[i];
 

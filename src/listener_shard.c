@@ -22,6 +22,8 @@
 #include "fd.h"
 #include "listener_private.h"
 
+enum { DATAGRAMS_COUNTED_MAX = 1 << 16 };
+
 static int
 set_nonblocking(int fd, bool nonblocking)
 {
@@ -38,6 +40,8 @@ set_backlog(int fd, const struct listener_spec *spec)
 {
 	int backlog = spec->backlog > INT_MAX ? INT_MAX : (int)spec->backlog;
 
+	if (!address_accepts(&spec->address))
+		return 0;
 	return listen(fd, backlog) == 0 ? 0 : -errno;
 }
 
@@ -110,7 +114,7 @@ adopt(struct shard *shard, struct path_node *ret_node)
 		shard->number = number;
 	/* Best effort: it serves in any case, and is there. */
 	(void)set_nonblocking(fd, spec->nonblocking);
-	if (spec->address.family == ADDRESS_UNIX && number != 0)
+	if (address_has_file(&spec->address) && number != 0)
 		(void)listener_path_set(spec, ret_node);
 	return fd;
 }
@@ -138,7 +142,7 @@ start_to_listen(const struct shard *shard, int fd)
 	const struct listener_spec *spec = shard->listener->spec;
 	int result = 0;
 
-	if (spec->address.family != ADDRESS_UNIX)
+	if (address_is_tcp(&spec->address))
 		result = label_set(fd, shard->label);
 	return result == 0 ? set_backlog(fd, spec) : result;
 }
@@ -240,8 +244,9 @@ prepare_to_join(struct listener *listener, char *ret_text)
 	struct lanes *lanes = listener->lanes;
 
 	if (lanes == NULL) {
-		listener_say(ret_text, listener->spec, "a unix socket has one "
-		    "shard, and cannot be divided");
+		listener_say(ret_text, listener->spec, "%s has one shard, and "
+		    "cannot be divided",
+		    address_kind_text(&listener->spec->address));
 		return false;
 	}
 	if (lanes_count(lanes) == SHARDS_MAX) {
@@ -255,7 +260,8 @@ prepare_to_join(struct listener *listener, char *ret_text)
 		    "its unit), and no other can join it");
 		return false;
 	}
-	lanes_try_to_migrate();
+	if (address_is_tcp(&listener->spec->address))
+		lanes_try_to_migrate();
 	lanes_refresh(lanes);
 	if (lanes->state.attach_error == 0)
 		return true;
@@ -301,23 +307,31 @@ take_from_list(struct listener *listener, const struct shard *shard)
 }
 
 /* So that a worker's listen() cannot revive it, to take a share of the others'
- * connections. */
+ * connections.  A UDP socket is there until nobody has it, and none could join
+ * then. */
 static void
-disown(int fd)
+disown(const struct shard *shard, int fd)
 {
 	const int off = 0;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
+	if (address_is_tcp(&shard->listener->spec->address))
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
+		    sizeof(off));
 }
 
+/* Datagrams can be counted by taking them; nobody else will. */
 static uint32_t
-count_waiting(const struct shard *shard)
+take_waiting(const struct shard *shard)
 {
-	struct shard_queue queue;
+	uint32_t count = 0;
+	char byte;
 
-	if (shard->broken || shard_queue(shard, &queue) != 0)
-		return 0;
-	return queue.length;
+	if (!address_is_udp(&shard->listener->spec->address))
+		return shard_waiting(shard);
+	while (count < DATAGRAMS_COUNTED_MAX &&
+	    recv(shard->fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+		count++;
+	return count;
 }
 
 static void
@@ -332,12 +346,15 @@ static void
 close_lane(struct shard *shard, struct shard_end *ret_end)
 {
 	struct lanes *lanes = shard->listener->lanes;
+	bool tcp = address_is_tcp(&shard->listener->spec->address);
 
-	ret_end->queued = count_waiting(shard);
-	ret_end->migrates = listener_migrates();
-	disown(shard->fd);
-	/* Someone else may have it, and would keep it in the group. */
-	(void)shutdown(shard->fd, SHUT_RD);
+	ret_end->queued = take_waiting(shard);
+	ret_end->migrates = tcp && listener_migrates();
+	disown(shard, shard->fd);
+	/* Someone else may have it, and would keep it in the group.  It does
+	 * not end a UDP socket, and makes whoever reads that one spin. */
+	if (tcp)
+		(void)shutdown(shard->fd, SHUT_RD);
 	close_fd(shard);
 	lanes_left(lanes, shard->inode);
 }
@@ -357,7 +374,7 @@ close_for_good(struct shard *shard, struct shard_end *ret_end)
 	if (lanes != NULL && lanes_first(lanes) != NULL)
 		close_lane(shard, ret_end);
 	else
-		ret_end->queued = count_waiting(shard);
+		ret_end->queued = shard_waiting(shard);
 }
 
 void
@@ -394,15 +411,21 @@ int
 shard_renew(struct shard *shard)
 {
 	struct lanes *lanes = shard->listener->lanes;
+	const struct shard *twin = listener_twin(shard->listener,
+	    shard->label);
+	const struct path_node node = { shard->listener->path_device,
+	    shard->listener->path_inode };
 	char text[REASON_BYTES_MAX];
 	int old = shard->fd, result;
 
 	assert(shard->broken);
-	result = acquire(shard, listener_twin(shard->listener, shard->label),
-	    text);
+	/* Of datagrams the kernel does not tell that nobody gets them. */
+	if (twin == NULL)
+		listener_path_remove(&shard->listener->spec->address, &node);
+	result = acquire(shard, twin, text);
 	if (result != 0)
 		return result;
-	disown(old);
+	disown(shard, old);
 	fd_close(old);
 	if (lanes != NULL)
 		lanes_refresh(lanes);

@@ -19,7 +19,10 @@
  *            be accepted, then EAGAIN for ever, connect
  *            ECONNREFUSED; listen() does not help
  *
- * Both are level-triggered, so a broken one is taken out at once.  So is one
+ *   UDP, and unix datagrams: EPOLLRDHUP and EPOLLIN for good, so that who reads
+ *   spins; for UDP shutdown() says ENOTCONN and does it all the same
+ *
+ * All are level-triggered, so a broken one is taken out at once.  So is one
  * that is closed: while workers hold the socket its entry would stay, with a
  * number that is no longer ours and could not be taken out any more.
  */
@@ -27,7 +30,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -57,7 +59,7 @@ is_dead(const struct shard *shard, uint32_t events)
 	int accepts = 0;
 	socklen_t bytes = sizeof(accepts);
 
-	if (shard->listener->spec->address.family == ADDRESS_UNIX)
+	if (!address_is_tcp(&shard->listener->spec->address))
 		return (events & EPOLLRDHUP) != 0;
 	return getsockopt(shard->fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts,
 	    &bytes) == 0 && accepts == 0;
@@ -105,11 +107,10 @@ static struct shard_queue
 look(const struct shard *shard)
 {
 	struct shard_queue queue;
-	struct pollfd readable = { .fd = shard->fd, .events = POLLIN };
 
 	if (shard_queue(shard, &queue) == 0)
 		return queue;
-	queue.length = poll(&readable, 1, 0) > 0 ? 1 : 0;
+	queue.length = shard_waiting(shard);
 	queue.limit = UINT32_MAX;
 	return queue;
 }

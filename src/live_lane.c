@@ -24,7 +24,7 @@ main_shard(const struct listener *l)
 {
 	const struct steering *steering;
 
-	if (l->spec->address.family == ADDRESS_UNIX)
+	if (!address_has_lanes(&l->spec->address))
 		return l->shards[0];
 	steering = listener_steering(l);
 	return steering->candidate != NULL &&
@@ -41,7 +41,7 @@ report_strangers(const struct listener *l)
 	if (state.stranger_count != 0)
 		log_error("listener %s (%s): %u socket%s of another process "
 		    "(inode %" PRIu64 ", uid %u) listen%s at the same address, "
-		    "and may take connections from it: `ss -lntpe` shows who",
+		    "and may take connections from it: `ss -lntupe` shows who",
 		    l->spec->name, l->spec->address_text,
 		    state.stranger_count, state.stranger_count == 1 ? "" : "s",
 		    state.stranger_inode, state.stranger_uid,
@@ -175,7 +175,7 @@ shard_at(const struct release *release, const struct listener *l)
 static bool
 has_lanes(const struct listener *l)
 {
-	return l->spec->address.family != ADDRESS_UNIX && l->shard_count > 1;
+	return address_has_lanes(&l->spec->address) && l->shard_count > 1;
 }
 
 /* Best effort: what refuses now may have refused only this. */
@@ -267,12 +267,10 @@ live_join(struct release *release, char *ret_text)
 uint32_t
 live_queued(const struct release *release)
 {
-	struct shard_queue queue;
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < release->shard_count; i++)
-		if (shard_queue(release->shards[i], &queue) == 0)
-			sum += queue.length;
+		sum += shard_waiting(release->shards[i]);
 	return sum;
 }
 

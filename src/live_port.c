@@ -61,8 +61,8 @@ static int
 port_label(void *ctx, const struct release *release)
 {
 	(void)ctx;
-	if (release->shard_count == 0 || release->shards[0]->listener->spec->
-	    address.family == ADDRESS_UNIX)
+	if (release->shard_count == 0 ||
+	    !address_is_tcp(&release->shards[0]->listener->spec->address))
 		return -1;
 	return (int)shard_label(release->shards[0]);
 }

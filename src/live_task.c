@@ -66,7 +66,7 @@ open_way(struct running *r, char *ret_text)
 {
 	struct listener *l = r->shard->listener;
 
-	if (l->spec->address.family == ADDRESS_UNIX || l->shard_count < 2)
+	if (!address_is_tcp(&l->spec->address) || l->shard_count < 2)
 		return 0;
 	r->port_fd = probe_reserve(l->spec, &r->port);
 	if (r->port_fd < 0) {

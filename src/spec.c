@@ -77,6 +77,55 @@ config_free(struct config *config)
 	free(config);
 }
 
+bool
+address_accepts(const struct address *address)
+{
+	return address->kind == ADDRESS_STREAM ||
+	    address->kind == ADDRESS_SEQPACKET;
+}
+
+bool
+address_has_lanes(const struct address *address)
+{
+	return address->family != ADDRESS_UNIX;
+}
+
+bool
+address_is_tcp(const struct address *address)
+{
+	return address_has_lanes(address) && address->kind == ADDRESS_STREAM;
+}
+
+bool
+address_is_udp(const struct address *address)
+{
+	return address_has_lanes(address) && address->kind == ADDRESS_DATAGRAM;
+}
+
+bool
+address_has_file(const struct address *address)
+{
+	return address->family == ADDRESS_UNIX && address->path[0] != '@';
+}
+
+const char *
+address_kind_text(const struct address *address)
+{
+	if (address_has_lanes(address))
+		return address_is_udp(address) ? "UDP" : "TCP";
+	switch (address->kind) {
+	case ADDRESS_DATAGRAM:
+		return "a unix datagram socket";
+	case ADDRESS_SEQPACKET:
+		return "a unix seqpacket socket";
+	case ADDRESS_FIFO:
+		return "a FIFO";
+	case ADDRESS_STREAM:
+		break;
+	}
+	return "a unix socket";
+}
+
 struct spec *
 config_service(const struct config *config, const char *name)
 {

@@ -222,11 +222,21 @@ any_key_differs(enum config_kind kind, enum config_scope scope, const void *a,
 bool
 address_equal(const struct address *a, const struct address *b)
 {
-	if (a->family != b->family)
+	if (a->family != b->family || a->kind != b->kind)
 		return false;
 	if (a->family == ADDRESS_UNIX)
 		return strncmp(a->path, b->path, sizeof(a->path)) == 0;
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+bool
+address_clashes(const struct address *a, const struct address *b)
+{
+	struct address other = *b;
+
+	if (a->family == ADDRESS_UNIX)
+		other.kind = a->kind;
+	return address_equal(a, &other);
 }
 
 bool

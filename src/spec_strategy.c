@@ -123,11 +123,12 @@ spec_lanes_obstacle(const struct spec *spec)
 	for (size_t i = 0; i < spec_public_count(spec); i++) {
 		const struct listener_spec *socket = &spec->sockets[i];
 
-		if (socket->address.family != ADDRESS_UNIX && !socket->shared)
+		if (address_has_lanes(&socket->address) && !socket->shared)
 			continue;
 		(void)snprintf(obstacle.text, sizeof(obstacle.text),
 		    "listener %s is %s", socket->name, socket->shared ?
-		    "also another service's" : "a unix socket");
+		    "also another service's" :
+		    address_kind_text(&socket->address));
 		break;
 	}
 	return obstacle;
@@ -147,8 +148,8 @@ spec_strategy_possible(const struct spec *spec, enum strategy strategy,
 	case STRATEGY_BLUE_GREEN:
 		break;
 	}
-	(void)snprintf(ret_text, REASON_BYTES_MAX, "blue-green needs TCP"
-	    " listeners that no other service has, but %s",
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "blue-green needs TCP or"
+	    " UDP listeners that no other service has, but %s",
 	    spec_lanes_obstacle(spec).text);
 	return false;
 }

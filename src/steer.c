@@ -163,12 +163,13 @@ make_plan(const struct lanes *lanes, struct bpf_plan *ret_plan)
 	const struct shard *stable = serving(lanes, wanted->stable);
 	const struct shard *candidate = serving(lanes, wanted->candidate);
 	struct bpf_plan plan = { .steer = wanted->steer };
-	const struct shard *s;
+	const struct shard *s = lanes_first(lanes);
 
 	if (stable == NULL)
 		stable = candidate != NULL ? candidate : any_live(lanes);
 	if (stable == NULL)
 		return false;
+	plan.udp = address_is_udp(&s->listener->spec->address);
 	plan.stable = plan.candidate = number_of(lanes, stable);
 	if (candidate != NULL) {
 		plan.candidate = number_of(lanes, candidate);
@@ -357,8 +358,14 @@ lanes_restore(struct lanes *lanes, const struct socket_group *group,
 void
 lanes_left(struct lanes *lanes, uint64_t inode)
 {
+	const struct shard *other = lanes_first(lanes);
+
 	lanes_refresh(lanes);
-	if (group_index(&lanes->group, inode) < 0)
+	if (other == NULL || group_index(&lanes->group, inode) < 0)
+		return;
+	/* A worker has it still, and so its number (see shard_close()). */
+	if (lanes->state.look_error == 0 &&
+	    address_is_udp(&other->listener->spec->address))
 		return;
 	/* The kernel does not tell, but we know. */
 	group_leave(&lanes->group, inode);
@@ -428,8 +435,8 @@ listener_steer(struct listener *listener, const struct steering *wanted,
 	int error;
 
 	if (lanes == NULL) {
-		listener_say(ret_text, listener->spec, "connections to a unix "
-		    "socket cannot be divided");
+		listener_say(ret_text, listener->spec, "what comes to %s cannot"
+		    " be divided", address_kind_text(&listener->spec->address));
 		return -EOPNOTSUPP;
 	}
 	check_shard(listener, wanted->stable);

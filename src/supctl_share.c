@@ -106,7 +106,7 @@ share_measure(struct share_reader *reader, const json_t *listeners)
 		if (aim(&dump, listener) < 0)
 			continue;
 		share.known = true;
-		if (diag_ask_tcp(dump.family, 1u << TCP_ESTABLISHED, dump.port,
+		if (diag_ask_inet(dump.family, IPPROTO_TCP, 1u << TCP_ESTABLISHED, dump.port,
 		    count, &dump) == 0)
 			continue;
 		share.known = false;

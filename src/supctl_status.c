@@ -199,7 +199,7 @@ print_strangers(struct draw *d, const json_t *service)
 		    "name"));
 		draw_line(d, STYLE_BAD, "%" PRIu64 " socket%s of another "
 		    "process listen%s at %s, too, and may take connections: "
-		    "`ss -lntpe` shows who", count, count == 1 ? "" : "s",
+		    "`ss -lntupe` shows who", count, count == 1 ? "" : "s",
 		    count == 1 ? "s" : "", field_text(listener, "address"));
 	}
 }

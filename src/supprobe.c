@@ -31,7 +31,7 @@ static const char usage[] =
     "\n"
     "Checks once whether a server answers; see supprobe(8).\n"
     "\n"
-    "  --connect ADDRESS  HOST:PORT (numeric) or unix:/PATH\n"
+    "  --connect ADDRESS  HOST:PORT (numeric) unix:/PATH or unix:@NAME\n"
     "  --fd N             connect this TCP socket, which is open and bound\n"
     "  --path /PATH       ask for it (default /)\n"
     "  --status MIN-MAX   what the status must be (default 200-399)\n"
@@ -76,6 +76,9 @@ take_address(struct supprobe *probe, const char *text)
 
 	if (config_address_parse(text, false, &address, wrong) < 0)
 		refuse("--connect %s", wrong);
+	if (address.kind != ADDRESS_STREAM)
+		refuse("--connect is for TCP and unix stream sockets, not %s",
+		    address_kind_text(&address));
 	probe->target = probe_target(&address);
 }
 

@@ -114,8 +114,10 @@ set_connection(CURL *curl, const struct supprobe *probe)
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NOPROXY, "*");
 	SET(CURLOPT_NOSIGNAL, 1L);
-	if (probe->target.family == ADDRESS_UNIX)
+	if (address_has_file(&probe->target))
 		SET(CURLOPT_UNIX_SOCKET_PATH, probe->target.path);
+	else if (probe->target.family == ADDRESS_UNIX)
+		SET(CURLOPT_ABSTRACT_UNIX_SOCKET, probe->target.path + 1);
 	return code;
 }
 

@@ -68,7 +68,11 @@ resolve(const struct address *address, union socket_address *ret_address)
 		ret_address->path.sun_family = AF_UNIX;
 		(void)snprintf(ret_address->path.sun_path,
 		    sizeof(ret_address->path.sun_path), "%s", address->path);
-		return sizeof(ret_address->path);
+		if (address_has_file(address))
+			return sizeof(ret_address->path);
+		ret_address->path.sun_path[0] = '\0';   /* an abstract name */
+		return (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+		    strlen(address->path));
 	}
 }
 

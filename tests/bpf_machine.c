@@ -112,6 +112,9 @@ fetch(struct machine *m, const struct packet *packet,
 		return load(packet, in->k, BPF_SIZE(in->code), &m->a);
 	case BPF_LD | BPF_IND | BPF_H:
 		return load(packet, in->k + m->x, BPF_H, &m->a);
+	case BPF_LDX | BPF_IMM:
+		m->x = in->k;
+		return true;
 	case BPF_LDX | BPF_B | BPF_MSH:
 		if (!load(packet, in->k, BPF_B, &value))
 			return false;
@@ -186,6 +189,12 @@ packet_6(const char *source, const char *destination, uint16_t source_port)
 		abort();
 	put_port(&packet, 40, source_port);
 	return packet;
+}
+
+void
+packet_make_udp(struct packet *packet)
+{
+	packet->bytes[packet->bytes[0] >> 4 == 4 ? 9 : 6] = IPPROTO_UDP;
 }
 
 static void

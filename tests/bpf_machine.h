@@ -45,6 +45,9 @@ struct packet packet_4(const char *source, const char *destination,
 struct packet packet_6(const char *source, const char *destination,
     uint16_t source_port);
 
+/* The same as a datagram; before an extension is added. */
+void packet_make_udp(struct packet *);
+
 /* The same with so many words of IPv4 options. */
 void packet_add_options(struct packet *, unsigned words);
 

@@ -158,6 +158,80 @@ test_every_other_key(void **state)
 	config_free(config);
 }
 
+/* Each form; the port and the path are where they belong, and nothing else. */
+static void
+test_addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		enum address_family family;
+		enum address_kind kind;
+		const char *host_or_path;
+		const char *says;
+		bool lanes, accepts, file;
+	} rows[] = {
+		{ "127.0.0.1:80", ADDRESS_IPV4, ADDRESS_STREAM, "127.0.0.1",
+		    "TCP", true, true, false },
+		{ "udp:0.0.0.0:80", ADDRESS_IPV4, ADDRESS_DATAGRAM, "0.0.0.0",
+		    "UDP", true, false, false },
+		{ "udp:[0::1]:80", ADDRESS_IPV6, ADDRESS_DATAGRAM, "::1",
+		    "UDP", true, false, false },
+		{ "unix:/run/x", ADDRESS_UNIX, ADDRESS_STREAM, "/run/x",
+		    "a unix socket", false, true, true },
+		{ "unix:@x", ADDRESS_UNIX, ADDRESS_STREAM, "@x",
+		    "a unix socket", false, true, false },
+		{ "unix-dgram:/x", ADDRESS_UNIX, ADDRESS_DATAGRAM, "/x",
+		    "a unix datagram socket", false, false, true },
+		{ "unix-dgram:@a/b/", ADDRESS_UNIX, ADDRESS_DATAGRAM, "@a/b/",
+		    "a unix datagram socket", false, false, false },
+		{ "unix-seqpacket:/x", ADDRESS_UNIX, ADDRESS_SEQPACKET, "/x",
+		    "a unix seqpacket socket", false, true, true },
+		{ "fifo:/x", ADDRESS_UNIX, ADDRESS_FIFO, "/x", "a FIFO", false,
+		    false, true },
+	};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *config;
+		const struct address *address;
+
+		(void)snprintf(text, sizeof(text), "[service web]\n"
+		    "command = x\nlisten = %s\n", rows[i].text);
+		config = config_good(text);
+		address = &config->listeners[0].address;
+		assert_int_equal(address->family, rows[i].family);
+		assert_int_equal(address->kind, rows[i].kind);
+		assert_int_equal(address->port, rows[i].family ==
+		    ADDRESS_UNIX ? 0 : 80);
+		assert_string_equal(rows[i].family == ADDRESS_UNIX ?
+		    address->path : address->host, rows[i].host_or_path);
+		assert_string_equal(address_kind_text(address), rows[i].says);
+		assert_int_equal(address_has_lanes(address), rows[i].lanes);
+		assert_int_equal(address_accepts(address), rows[i].accepts);
+		assert_int_equal(address_has_file(address), rows[i].file);
+		assert_int_equal(config->services[0]->lanes, rows[i].lanes);
+		config_free(config);
+	}
+}
+
+/* DNS has both. */
+static void
+test_udp_beside_tcp(void **state)
+{
+	struct config *config = config_good("[listener dns]\n"
+	    "address = 0.0.0.0:53\n[listener dns-udp]\n"
+	    "address = udp:0.0.0.0:53\n[service dns]\ncommand = x\n"
+	    "listeners = dns dns-udp\nprobe = tcp\n");
+	const struct spec *spec = config_service(config, "dns");
+
+	(void)state;
+	assert_true(spec->lanes);
+	assert_false(address_equal(&spec->sockets[0].address,
+	    &spec->sockets[1].address));
+	config_free(config);
+}
+
 static void
 write_file(const char *directory, const char *name, const char *text)
 {
@@ -375,6 +449,8 @@ main(void)
 		cmocka_unit_test(test_every_release_key),
 		cmocka_unit_test(test_every_fleet_key),
 		cmocka_unit_test(test_every_other_key),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_udp_beside_tcp),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_print_keys),

@@ -15,6 +15,9 @@
 #include "config_fixture.h"
 
 #define SERVICE "[service web]\ncommand = /bin/web\n"
+#define NOT_AN_ADDRESS "must be IPV4:PORT, [IPV6]:PORT, either behind udp:, or" \
+	" unix:/PATH, unix-dgram:/PATH, unix-seqpacket:/PATH or fifo:/PATH, such" \
+	" as 0.0.0.0:80 or [::]:443, not "
 #define LISTENER "[listener http]\naddress = 0.0.0.0:80\n"
 
 struct bad {
@@ -116,16 +119,26 @@ static const struct bad bad_values[] = {
 	{ "environment = A=1 #x", "environment: an unquoted \"#x\" would need"
 	    " a shell, and there is none; quote it if it is meant as a"
 	    " word" },
-	{ "listen = 8080", "listen: must be IPV4:PORT, [IPV6]:PORT or"
-	    " unix:/PATH, such as 0.0.0.0:80 or [::]:443, not \"8080\"" },
-	{ "listen = :::80", "listen: must be IPV4:PORT, [IPV6]:PORT or"
-	    " unix:/PATH, such as 0.0.0.0:80 or [::]:443, not \":::80\"" },
+	{ "listen = 8080", "listen: " NOT_AN_ADDRESS "\"8080\"" },
+	{ "listen = :::80", "listen: " NOT_AN_ADDRESS "\":::80\"" },
+	{ "listen = udp:x", "listen: " NOT_AN_ADDRESS "\"udp:x\"" },
+	{ "listen = udp:unix:/x", "listen: " NOT_AN_ADDRESS
+	    "\"udp:unix:/x\"" },
+	{ "listen = udp:[::]:0", "listen: the port must be a number from 1 to"
+	    " 65535, not \"0\"" },
 	{ "listen = [::]:65536", "listen: the port must be a number from 1 to"
 	    " 65535, not \"65536\"" },
 	{ "listen = 0.0.0.0:0", "listen: the port must be a number from 1 to"
 	    " 65535, not \"0\"" },
 	{ "listen = unix:x", "listen: must be unix:/PATH with an absolute"
-	    " path, not \"unix:x\"" },
+	    " path, or @NAME for an abstract one, not \"unix:x\"" },
+	{ "listen = unix:@", "listen: must be unix:/PATH with an absolute"
+	    " path, or @NAME for an abstract one, not \"unix:@\"" },
+	{ "listen = unix-dgram:/x/", "listen: must be unix-dgram:/PATH with an"
+	    " absolute path, or @NAME for an abstract one, not"
+	    " \"unix-dgram:/x/\"" },
+	{ "listen = fifo:@x", "listen: must be fifo:/PATH with an absolute"
+	    " path, not \"fifo:@x\"" },
 	{ "listeners = a", "listeners: there is no [listener a]; there is"
 	    " none" },
 	{ "listeners = a a", "listeners: a is named twice" },
@@ -205,11 +218,22 @@ static const struct bad bad_texts[] = {
 	    " [0::]:080\n", "t:3: [0::]:080 is already the address of listener"
 	    " a at t:1\n" },
 	{ LISTENER "mode = 0600\nowner = x\nipv6_only = no\n",
-	    "t:3: mode: is only for unix sockets, and this one is 0.0.0.0:80\n"
-	    "t:4: owner: is only for unix sockets, and this one is"
+	    "t:3: mode: is only for unix sockets and FIFOs at a path, and"
+	    " this one is 0.0.0.0:80\n"
+	    "t:4: owner: is only for unix sockets and FIFOs at a path, and"
+	    " this one is"
 	    " 0.0.0.0:80\n"
 	    "t:5: ipv6_only: is only for IPv6 addresses, and this one is"
 	    " 0.0.0.0:80\n" },
+	{ "[listener a]\naddress = unix:@a\nmode = 0600\n",
+	    "t:3: mode: is only for unix sockets and FIFOs at a path, and"
+	    " this one is unix:@a\n" },
+	{ "[listener a]\naddress = udp:0.0.0.0:53\nbacklog = 10\n",
+	    "t:3: backlog: is only for those that clients connect to, and"
+	    " this one is udp:0.0.0.0:53\n" },
+	{ "[listener a]\naddress = unix-dgram:/a\n"
+	    "[listener b]\naddress = fifo:/a\n",
+	    "t:3: fifo:/a is already the address of listener a at t:1\n" },
 	{ "[listener a]\naddress = unix:/a\nmode = 0778\nowner = a:\n"
 	    "nonblocking = 2\n",
 	    "t:3: mode: must be an octal number from 0000 to 0777, not"

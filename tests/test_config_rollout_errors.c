@@ -31,7 +31,7 @@ struct bad {
 #define HOLD(number, hold) \
 	"steps: the hold of step " number " must be pause or a duration from" \
 	" 1ms to 7d (units ms, s, m, h, d), not \"" hold "\""
-#define NEEDS "needs TCP listeners that no other service has, but "
+#define NEEDS "needs TCP or UDP listeners that no other service has, but "
 
 /* Lines after TCP, and what is said of line 4. */
 static const struct bad bad_values[] = {
@@ -228,6 +228,19 @@ static const struct bad bad_texts[] = {
 	    "t:3: preview: " NEEDS "the service has no listener\n" },
 	{ WEB "probe = http /\n", "t:3: probe: http needs a listener to"
 	    " connect to, and [service web] has none; exec needs none\n" },
+	{ WEB "listen = udp:0.0.0.0:53\nprobe = http /\n", "t:4: probe: http"
+	    " connects to the first listener, and web is UDP; take `probe ="
+	    " exec PROGRAM`, or put one first that is TCP or a unix stream"
+	    " socket\n" },
+	{ WEB "listen = unix-seqpacket:/x\nprobe = tcp\n", "t:4: probe: tcp"
+	    " connects to the first listener, and web is a unix seqpacket"
+	    " socket; take `probe = exec PROGRAM`, or put one first that is TCP"
+	    " or a unix stream socket\n" },
+	{ WEB "listen = unix-dgram:@x\nstrategy = blue-green\n", "t:4:"
+	    " strategy: blue-green " NEEDS "listener web is a unix datagram"
+	    " socket\n" },
+	{ WEB "listen = fifo:/x\nsteer = source-ip\n", "t:4: steer: source-ip "
+	    NEEDS "listener web is a FIFO\n" },
 	{ WEB "probe = tcp\n", "t:3: probe: tcp needs a listener to connect"
 	    " to, and [service web] has none; exec needs none\n" },
 	/* Names of previews. */
@@ -252,8 +265,10 @@ static const struct bad bad_texts[] = {
 	    " ready: fd 4 is that of a listener; the first free one is 5\n" },
 	/* No second error from the first. */
 	{ WEB "listen = x\nstrategy = blue-green\nsteer = source-ip\n"
-	    "probe = tcp\n", "t:3: listen: must be IPV4:PORT, [IPV6]:PORT or"
-	    " unix:/PATH, such as 0.0.0.0:80 or [::]:443, not \"x\"\n" },
+	    "probe = tcp\n", "t:3: listen: must be IPV4:PORT, [IPV6]:PORT,"
+	    " either behind udp:, or unix:/PATH, unix-dgram:/PATH,"
+	    " unix-seqpacket:/PATH or fifo:/PATH, such as 0.0.0.0:80 or"
+	    " [::]:443, not \"x\"\n" },
 	{ WEB "listeners = x\nstrategy = blue-green\n", "t:3: listeners: there"
 	    " is no [listener x]; there is none\n" },
 	{ "[listener x]\n" WEB "listeners = x\nstrategy = blue-green\n",

@@ -68,15 +68,15 @@ test_many_answers(void **state)
 
 	(void)state;
 	listen_many(fds, &port);
-	assert_int_equal(diag_ask_tcp(AF_INET, 1 << TCP_LISTEN, port, count,
+	assert_int_equal(diag_ask_inet(AF_INET, IPPROTO_TCP, 1 << TCP_LISTEN, port, count,
 	    &tally), 0);
 	assert_int_equal(tally.count, MANY);
-	assert_int_equal(diag_ask_tcp(AF_INET, 1 << TCP_LISTEN, port, count,
+	assert_int_equal(diag_ask_inet(AF_INET, IPPROTO_TCP, 1 << TCP_LISTEN, port, count,
 	    &stopped), 77);
 	assert_int_equal(stopped.count, 3);
-	assert_int_equal(diag_ask_tcp(AF_INET, 1 << TCP_ESTABLISHED, port,
+	assert_int_equal(diag_ask_inet(AF_INET, IPPROTO_TCP, 1 << TCP_ESTABLISHED, port,
 	    count, &none), 0);
-	assert_int_equal(diag_ask_tcp(AF_INET6, 1 << TCP_LISTEN, port, count,
+	assert_int_equal(diag_ask_inet(AF_INET6, IPPROTO_TCP, 1 << TCP_LISTEN, port, count,
 	    &none), 0);
 	assert_int_equal(none.count, 0);
 	for (int i = 0; i < MANY; i++)

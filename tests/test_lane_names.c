@@ -154,7 +154,7 @@ label_of_client(int client, const struct listener_spec *spec)
 	assert_int_equal(getsockname(client, (struct sockaddr *)&name, &bytes),
 	    0);
 	sighting.client_port = ntohs(name.sin6_port);
-	assert_int_equal(diag_ask_tcp(family, 1 << TCP_ESTABLISHED,
+	assert_int_equal(diag_ask_inet(family, IPPROTO_TCP, 1 << TCP_ESTABLISHED,
 	    spec->address.port, see, &sighting), 0);
 	return sighting.label;
 }

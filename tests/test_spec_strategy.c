@@ -182,7 +182,7 @@ test_possible(void **state)
 	    STRATEGY_CANARY, 3, text));
 	assert_false(spec_strategy_possible(none->services[0],
 	    STRATEGY_BLUE_GREEN, 3, text));
-	assert_string_equal(text, "blue-green needs TCP listeners that no other"
+	assert_string_equal(text, "blue-green needs TCP or UDP listeners that no other"
 	    " service has, but listener a is a unix socket");
 	config_free(lanes);
 	config_free(none);
