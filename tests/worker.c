@@ -35,6 +35,7 @@
 #include "loopback.h"
 #include "worker_contract.h"
 #include "worker_counts.h"
+#include "worker_datagram.h"
 #include "worker_faults.h"
 #include "worker_harm.h"
 #include "worker_http.h"
@@ -205,6 +206,16 @@ on_acceptable(struct ev_loop *loop, ev_io *io, int events)
 }
 
 static void
+on_datagram(struct ev_loop *loop, ev_io *io, int events)
+{
+	const struct worker *worker = io->data;
+
+	(void)loop;
+	(void)events;
+	datagram_answer(io->fd, worker->options.version);
+}
+
+static void
 drain(struct worker *worker)
 {
 	int i;
@@ -367,7 +378,8 @@ add_listener(struct worker *worker, int fd)
 		return -errno;
 	if (worker->options.shrink_backlog) /* fault */
 		listen(fd, BACKLOG_SHRUNK);
-	ev_io_init(io, on_acceptable, fd, EV_READ);
+	ev_io_init(io, datagram_is_for(fd) ? on_datagram : on_acceptable, fd,
+	    EV_READ);
 	io->data = worker;
 	worker->listener_count++;
 	return 0;

@@ -76,7 +76,8 @@ check_listener(int fd)
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening,
 	    &length) != 0)
 		return -errno;
-	return type == SOCK_STREAM && listening ? 0 : -ENOTSOCK;
+	return type == SOCK_DGRAM || (type == SOCK_STREAM && listening) ? 0 :
+	    -ENOTSOCK;
 }
 
 int

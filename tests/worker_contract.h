@@ -15,7 +15,8 @@ enum { CONTRACT_FIRST_FD = 3 };
 /*
  * The number of inherited listeners, from CONTRACT_FIRST_FD on, now close on
  * exec; 0 if there are none or they are meant for another process; -EINVAL if
- * LISTEN_FDS makes no sense, -ENOTSOCK if one is no listening stream socket.
+ * LISTEN_FDS makes no sense, -ENOTSOCK if one is no stream socket that listens, and
+ * none for datagrams.
  * To be called before anything forks: LISTEN_PID names this very process.
  */
 int contract_listeners(void);
