@@ -39,8 +39,13 @@ parse_unix(const char *path, struct loopback *ret_loopback)
 		return -EINVAL;
 	strcpy(address.sun_path, path);
 	memset(ret_loopback, 0, sizeof(*ret_loopback));
-	memcpy(&ret_loopback->address, &address, sizeof(address));
 	ret_loopback->length_bytes = sizeof(address);
+	if (*path == '@') {     /* an abstract name */
+		address.sun_path[0] = '\0';
+		ret_loopback->length_bytes = (socklen_t)(offsetof(
+		    struct sockaddr_un, sun_path) + strlen(path));
+	}
+	memcpy(&ret_loopback->address, &address, sizeof(address));
 	return 0;
 }
 
@@ -169,6 +174,8 @@ loopback_name(int fd, char ret_text[LOOPBACK_TEXT_MAX])
 	switch (storage.ss_family) {
 	case AF_UNIX:
 		memcpy(&un, &storage, sizeof(un));
+		if (un.sun_path[0] == '\0')
+			un.sun_path[0] = '@';
 		snprintf(ret_text, LOOPBACK_TEXT_MAX, UNIX_PREFIX "%s",
 		    un.sun_path);
 		return 0;

@@ -183,6 +183,8 @@ test_addresses(void **state)
 	snprintf(address, sizeof(address), "unix:%s", path);
 	check_address(address, NULL, "\r\nHost: localhost\r\n");
 	unlink(path);
+	snprintf(address, sizeof(address), "unix:@%s", path);
+	check_address(address, NULL, "\r\nHost: localhost\r\n");
 }
 
 /*
@@ -326,6 +328,10 @@ test_usage(void **state)
 		    WORD("99") } },
 		{ "unix socket", { WORD("tcp"), WORD("--connect"),
 		    WORD("unix:/x"), WORD("--fd"), WORD("99") } },
+		{ "not a unix datagram socket", { WORD("tcp"),
+		    WORD("--connect"), WORD("unix-dgram:/x") } },
+		{ "not UDP", { WORD("http"), WORD("--connect"),
+		    WORD("udp:127.0.0.1:53") } },
 		{ "begin with /", { WORD("http"), TO, WORD("--path"),
 		    WORD("x") } },
 		{ "without blanks", { WORD("http"), TO, WORD("--path"),
