@@ -81,23 +81,29 @@ carry_free(uint32_t *link)
 }
 
 static bool
-parent_has(const char *name)
+parent_had(const char *name)
 {
 	uint32_t i = *carry_link(name, true);
 
-	return i != 0 && carry.entries[i].store && !carry.crashed;
+	return i != 0 && carry.entries[i].store;
 }
 
-/* For the first time, or others than before. */
+/* For the first time, or others than before.  One that crashed may have had more
+ * to say than it was able to. */
 static void
 tell_parent(struct carry_entry *e, bool store)
 {
+	bool had = !e->store && parent_had(e->name);
+
 	if (!store)
 		return;
-	if (e->store || !parent_has(e->name))
-		parent_store(e->name, e->fds, e->fd_count);
-	else
+	if (had && !carry.crashed) {
 		parent_adopt(e->name, e->fds, e->fd_count);
+	} else {
+		if (had)
+			parent_remove(e->name);
+		parent_store(e->name, e->fds, e->fd_count);
+	}
 	e->store = true;
 }
 

@@ -198,30 +198,32 @@ carry_init(struct carried *ret_carried)
 	return error < 0 || carry.manifest_fd >= 0 ? error : open_manifest();
 }
 
-/* What was taken and not put again, or what nobody has taken. */
+/* An entry of what came: what nobody has taken may still be wanted, unless its
+ * name was put again. */
 static void
-forget_came(void)
+forget(uint32_t i)
 {
-	for (uint32_t i = 1; i <= carry.used_count; i++) {
-		struct carry_entry *e = &carry.entries[i];
-		uint32_t *link;
+	struct carry_entry *e = &carry.entries[i];
+	bool put = *carry_link(e->name, false) != 0;
+	uint32_t *link = carry_link(e->name, true);
 
-		if (!e->used || !e->came)
-			continue;
-		if (e->store && *carry_link(e->name, false) == 0)
-			parent_remove(e->name);
-		link = carry_link(e->name, true);
-		while (*link != i)
-			link = &carry.entries[*link].next;
-		if (e->fd_count == 0)
-			carry_free(link);
-	}
+	if (e->store && !put)
+		parent_remove(e->name);
+	while (put && e->fd_count > 0)
+		fd_close(e->fds[--e->fd_count]);
+	if (e->fd_count > 0)
+		return;
+	while (*link != i)
+		link = &carry.entries[*link].next;
+	carry_free(link);
 }
 
 void
 carry_settle(void)
 {
-	forget_came();
+	for (uint32_t i = 1; i <= carry.used_count; i++)
+		if (carry.entries[i].used && carry.entries[i].came)
+			forget(i);
 	carry.unsettled = false;
 	for (size_t i = 0; i < carry.original_count; i++)
 		fd_close(carry.originals[i]);

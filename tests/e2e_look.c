@@ -230,6 +230,7 @@ supd_fd_count(void)
 	static const char request[] = "{\"method\":\"io.supd.Status\"}";
 	char path[64];
 	unsigned count = 0;
+	pid_t pid = supd_own_pid();
 	DIR *fds;
 	int fd = control_open();
 
@@ -237,7 +238,7 @@ supd_fd_count(void)
 	assert_true(fd >= 0);
 	json_decref(control_call(fd, request));
 	json_decref(control_call(fd, request));
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)supd_own_pid());
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	fds = opendir(path);
 	assert_non_null(fds);
 	while (readdir(fds) != NULL)

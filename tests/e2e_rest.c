@@ -89,13 +89,15 @@ await_tasks(void)
 {
 	pid_t family[FAMILY_MAX];
 	unsigned count = family_of(supd_pid, family);
+	pid_t supd = supd_own_pid();
 	int fd = control_open();
 	json_t *reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
 	json_t *services = json_object_get(json_object_get(reply,
 	    "parameters"), "services");
 
 	for (unsigned i = 0; i < count; i++) {
-		if (!is_of_a_worker(services, family[i]))
+		if (family[i] != supd &&
+		    !is_of_a_worker(services, family[i]))
 			await_gone(family[i]);
 	}
 	json_decref(reply);
