@@ -17,9 +17,11 @@
 enum {
 	WORKERS = 3,
 	RATE = 500,
-	STRIKES = 12, STRIKES_LONG = 200,
-	STRIKES_EACH = 4,               /* of one rollout */
-	PAUSE_MS_MAX = 150,             /* before a strike */
+	STRIKES = 6, STRIKES_LONG = 200,
+	STRIKES_EACH = 3,               /* of one rollout */
+	PAUSE_MS = 500,                 /* before a strike: less than that */
+	SETTLED_MS = 1000,              /* and this more where supd-init would
+					 * wait, see supd-init(8) */
 };
 
 enum strike { UPGRADE, CRASH, KILL };
@@ -34,7 +36,7 @@ static struct {
 
 static const char *const strategies[] = {
 	"strategy = rolling\n",
-	"strategy = canary\nsteps = 10% 200ms, 50% 200ms, 100%\n",
+	"strategy = canary\nsteps = 10% 700ms, 50% 700ms, 100%\n",
 	"strategy = blue-green\n",
 };
 
@@ -51,7 +53,7 @@ static void
 configure(unsigned strategy)
 {
 	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\nkeep_old = 100ms\n%s",
+	    "workers = %d\nready = notify\nkeep_old = 700ms\n%s",
 	    e2e_path("web"), run.target, WORKERS, strategies[strategy]);
 }
 
@@ -61,7 +63,7 @@ install(void)
 	char version[16];
 
 	snprintf(version, sizeof(version), "v%u", ++run.revision);
-	e2e_install_counted("web", version, "--slow-start 60");
+	e2e_install_counted("web", version, "--slow-start 300");
 }
 
 static void
@@ -149,7 +151,8 @@ roll_out_under_strikes(enum strike kind, unsigned count)
 	supctl("reload", "web", "--no-wait");
 	assert_ended(0, "rolling out");
 	for (unsigned i = 0; i < count; i++) {
-		(void)e2e_input_within(-1, (int)random_below(PAUSE_MS_MAX));
+		(void)e2e_input_within(-1, (int)random_below(PAUSE_MS) +
+		    (kind != UPGRADE ? SETTLED_MS : 0));
 		log_mark();
 		strike(kind);
 		if (!rolls_out())
