@@ -14,6 +14,7 @@
  *   supd-client               who asked for the upgrade, and waits
  *   supd-previous             the supd before, to go back to
  *   w3.17                     service 3, incarnation 17: pidfd, notify socket
+ *   u1234                     pidfd of a worker that nobody claims
  *   p3.17                     its readiness pipe, until it is ready
  *   r12                       a pinned release: executable, directory
  *   s7                        a listener's shard
@@ -56,9 +57,10 @@ struct carried {
 int carry_init(struct carried *ret_carried);
 
 /*
- * All that came by an exec was taken or is not needed, and the state says so.
- * Until then carry_execute() hands on what came, as it came, and not what was put
- * since: the one before could go on as if this supd had never been.
+ * All that came was taken, and the state says so; what was not is closed, and the
+ * parent is told to do the same.  Until then carry_execute() hands on what came,
+ * as it came, and not what was put since: the one before could go on as if this
+ * supd had never been.
  */
 void carry_settle(void);
 

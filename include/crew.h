@@ -61,8 +61,12 @@ void crew_handle(const struct member *, char *ret_handle);
 struct member *crew_restore(uint32_t service, struct worker_id, pid_t,
     const char *handle);
 
-/* Workers that a former supd has started and that no member is are told to end,
- * and killed in time. */
+/*
+ * Workers that a former supd has started and that no member is: those whose fds
+ * came are followed, and left alone until they and those that are found in /proc
+ * are told to end, and killed in time.
+ */
+void crew_take_unclaimed(void);
 void crew_end_unclaimed(void);
 
 /* The process that a pidfd is of, by its number now: -1: it has ended and was

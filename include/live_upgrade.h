@@ -6,7 +6,8 @@
 
 #include "live.h"
 
-/* Notes where this build was installed. */
+/* Notes where this build was installed, and who asked for it; after
+ * carry_init(). */
 void live_upgrade_init(void);
 
 /*

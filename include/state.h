@@ -110,6 +110,10 @@ void state_resume(struct state_image *, struct engine *ret_engine,
  */
 void state_turn_was_lost(struct engine *);
 
+/* All of it was lost, and the engine begins anew: workers and tasks get numbers
+ * that those of the one before do not have. */
+void state_was_lost(struct engine *);
+
 /* Frees an engine's memory, and leaves all that the world has as it is. */
 void state_forget(struct engine *);
 

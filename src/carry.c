@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "carry_parts.h"
 #include "log.h"
@@ -80,27 +81,49 @@ carry_free(uint32_t *link)
 	carry.free_first = i;
 }
 
-static bool
-parent_had(const char *name)
+uint64_t
+carry_file(int fd)
 {
-	uint32_t i = *carry_link(name, true);
+	struct stat status;
 
-	return i != 0 && carry.entries[i].store;
+	if (fstat(fd, &status) < 0)
+		return 0;
+	return (uint64_t)status.st_ino * 31 + (uint64_t)status.st_dev;
 }
 
-/* For the first time, or others than before.  One that crashed may have had more
- * to say than it was able to. */
+/* Of all that came under this name; 0: the parent has none of it. */
+static uint64_t
+files_of_parent(const char *name)
+{
+	uint32_t i = *carry_link(name, true);
+	uint64_t files = 0;
+
+	for (; i != 0; i = carry.entries[i].next) {
+		const struct carry_entry *e = &carry.entries[i];
+
+		if (e->came && e->store && strcmp(e->name, name) == 0)
+			files += e->files;
+	}
+	return files;
+}
+
+/*
+ * The parent has what came, if it is still that: where a text was damaged, or a
+ * release's number is given again, others are put under the name.
+ */
 static void
 tell_parent(struct carry_entry *e, bool store)
 {
-	bool had = !e->store && parent_had(e->name);
+	uint64_t has = files_of_parent(e->name), files = 0;
 
 	if (!store)
 		return;
-	if (had && !carry.crashed) {
+	for (unsigned i = 0; i < e->fd_count; i++)
+		files += carry_file(e->fds[i]);
+	if (!e->store && has == files && !carry.unsure) {
 		parent_adopt(e->name, e->fds, e->fd_count);
 	} else {
-		if (had)
+		if (!e->store && has != 0)
 			parent_remove(e->name);
 		parent_store(e->name, e->fds, e->fd_count);
 	}

@@ -47,7 +47,7 @@ put_entry(char *to, const struct carry_entry *e)
 		*to++ = '+';
 	to = put_text(to, e->name);
 	for (unsigned i = 0; i < e->fd_count; i++) {
-		*to++ = ' ';
+		*to++ = '\t';
 		to = put_number(to, (uint64_t)e->fds[i]);
 	}
 	*to++ = '\n';

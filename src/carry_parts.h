@@ -22,8 +22,9 @@ struct carry_entry {
 	char name[CARRY_NAME_BYTES_MAX + 1];
 	int fds[CARRY_FDS_MAX];
 	uint8_t fd_count;
+	uint64_t files;                 /* which they are, in any order */
 	bool used;                      /* else it is free */
-	bool came;                      /* by now, or all of it was taken */
+	bool came;                      /* and these were not taken yet */
 	bool store;                     /* the parent has it */
 	uint32_t next;                  /* in its bucket, or of the free ones; */
 };                                      /* 0: none, so the first is not used */
@@ -34,9 +35,9 @@ struct carry_table {
 	uint32_t used_count;            /* of entries, ever */
 	uint32_t free_first;
 	int manifest_fd;
-	int *originals;                 /* of what came by a manifest */
+	int *originals;                 /* of what came */
 	size_t original_count;
-	bool crashed;                   /* the parent may not have heard all */
+	bool unsure;                    /* the parent may not have heard all */
 	bool unsettled;                 /* manifest_fd is the one that came */
 	bool full;                      /* and that was said */
 	bool ready;
@@ -46,6 +47,9 @@ extern struct carry_table carry;
 
 /* By the value of enum carry_cause. */
 extern const char *const carry_causes[CARRY_CAUSE_COUNT];
+
+/* The file behind it: one of two that are open at the same time. */
+uint64_t carry_file(int fd);
 
 /* Where the number of this name's entry stands, or where a list ends. */
 uint32_t *carry_link(const char *name, bool came);

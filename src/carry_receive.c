@@ -2,13 +2,13 @@
  * What came, by a manifest or from the parent.
  *
  * A manifest is a memfd: CARRY_HEAD_BYTES that say why, `CAUSE BEGAN_MS DETAIL`,
- * and lines `NAME FD FD …`; a name that the parent has too begins with `+` there.
+ * and lines `NAME⇥FD⇥FD…`; a name that the parent has too begins with `+` there.
  * The number of its fd is in SUPD_CARRY, with the pid that it is for: a child
- * that inherits the variable by mistake takes over nothing.
+ * that inherits the variable by mistake takes over nothing.  For what came from
+ * the parent a manifest is made.
  *
- * What came by it is doubled, and the original stays as it came until
- * carry_settle(): whatever has been done with the doubles, the manifest that came
- * is still true.
+ * What came is doubled, and the original stays as it came until carry_settle():
+ * whatever has been done with the doubles, the manifest is still true.
  */
 #include "carry.h"
 
@@ -49,19 +49,21 @@ receive(const char *name, int fd, bool store)
 		return;
 	}
 	e->fds[e->fd_count++] = fd;
+	e->files += carry_file(fd);
 	e->store = store;
 }
 
-/* Without room for a double there is no way back to the supd before. */
-static void
+/* Without room for a double there is no way back to the supd before.  False: it
+ * is not there. */
+static bool
 receive_original(const char *name, int fd, bool store)
 {
 	int copy;
 
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+	if (fd <= STDERR_FILENO || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
 		log_warning("file descriptor %d (%s) was announced and is not "
 		    "there", fd, name);
-		return;
+		return false;
 	}
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, FD_PRIVATE);
 	if (copy < 0)
@@ -69,25 +71,27 @@ receive_original(const char *name, int fd, bool store)
 	else
 		carry.originals[carry.original_count++] = fd;
 	receive(name, copy >= 0 ? copy : fd, store);
+	return true;
 }
 
 static void
 receive_line(char *line)
 {
-	char *rest, *name = strtok_r(line, " ", &rest), *number;
+	char *rest, *name = strtok_r(line, "\t", &rest), *number;
 	bool store = name != NULL && *name == '+';
 
-	while (name != NULL && (number = strtok_r(NULL, " ", &rest)) != NULL)
-		receive_original(name + store, atoi(number), store);
+	while (name != NULL && (number = strtok_r(NULL, "\t", &rest)) != NULL)
+		(void)receive_original(name + store, atoi(number), store);
 }
 
 static void
 read_head(const char *text, struct carried *ret)
 {
-	char word[16] = "";
+	char head[CARRY_HEAD_BYTES + 1] = "", word[16] = "";
 	size_t length;
 
-	(void)sscanf(text, "%15s %" SCNu64 " %63[^\n]", word, &ret->began_ms,
+	memcpy(head, text, CARRY_HEAD_BYTES);
+	(void)sscanf(head, "%15s %" SCNu64 " %63[^\n]", word, &ret->began_ms,
 	    ret->detail);
 	length = strlen(ret->detail);
 	while (length > 0 && ret->detail[length - 1] == ' ')
@@ -152,31 +156,60 @@ receive_manifest(struct carried *ret)
 	return read_manifest(fd, ret);
 }
 
-static void
-receive_from_parent(struct carried *ret)
+/* Of LISTEN_FDS, if they are for us. */
+static int
+count_of_parent(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-	char *names = getenv("LISTEN_FDNAMES"), *name, *rest = NULL;
+	int number = pid != NULL && count != NULL && atoi(pid) == getpid() ?
+	    atoi(count) : 0;
 
-	if (pid == NULL || count == NULL || atoi(pid) != getpid())
-		return;
-	name = names != NULL ? strtok_r(names, ":", &rest) : NULL;
-	for (int fd = 3; fd < 3 + atoi(count); fd++) {
-		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
-			receive(name != NULL ? name : "unknown",
-			    fd_to_private(fd), true);
+	return number < 0 ? 0 : number < CARRY_NAMES_MAX ? number :
+	    CARRY_NAMES_MAX;
+}
+
+static int
+write_line(const char *name, int fd)
+{
+	return dprintf(carry.manifest_fd, "+%s\t%d\n", name, fd) < 0 ? -errno :
+	    0;
+}
+
+static int
+receive_from_parent(struct carried *ret)
+{
+	char *names = getenv("LISTEN_FDNAMES"), *rest = NULL;
+	char *name = names != NULL ? strtok_r(names, ":", &rest) : NULL;
+	int count = count_of_parent(), error = 0;
+
+	if (count == 0)
+		return 0;
+	carry.originals = calloc((size_t)count, sizeof(*carry.originals));
+	if (carry.originals == NULL)
+		return -ENOMEM;
+	carry.unsettled = true;
+	for (int fd = 3; fd < 3 + count && error == 0; fd++) {
+		const char *given = name != NULL ? name : "unknown";
+
+		if (receive_original(given, fd, true))
+			error = write_line(given, fd);
 		name = name != NULL ? strtok_r(NULL, ":", &rest) : NULL;
 	}
 	if (*carry_link("supd-state", true) != 0)
 		ret->cause = CARRY_PARENT;
+	return error;
 }
 
+/* One that is empty. */
 static int
 open_manifest(void)
 {
 	carry.manifest_fd = fd_to_private(memfd_create("supd-carry",
 	    MFD_CLOEXEC));
-	return carry.manifest_fd < 0 ? -errno : 0;
+	if (carry.manifest_fd < 0 || lseek(carry.manifest_fd,
+	    CARRY_HEAD_BYTES, SEEK_SET) < 0)
+		return -errno;
+	return 0;
 }
 
 int
@@ -187,43 +220,47 @@ carry_init(struct carried *ret_carried)
 	assert(!carry.ready);
 	carry.ready = true;
 	*ret_carried = (struct carried){ .cause = CARRY_START };
-	receive_from_parent(ret_carried);
 	error = receive_manifest(ret_carried);
-	carry.crashed = ret_carried->cause == CARRY_CRASH;
+	if (error == 0 && carry.manifest_fd < 0) {
+		error = open_manifest();
+		if (error == 0)
+			error = receive_from_parent(ret_carried);
+	}
+	carry.unsure = ret_carried->cause == CARRY_CRASH ||
+	    ret_carried->cause == CARRY_RETURN;
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_PIDFDID");
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES");
 	(void)unsetenv("SUPD_CARRY");
-	return error < 0 || carry.manifest_fd >= 0 ? error : open_manifest();
+	return error;
 }
 
-/* An entry of what came: what nobody has taken may still be wanted, unless its
- * name was put again. */
+/* What was taken and not put again, or what nobody has taken. */
 static void
-forget(uint32_t i)
+forget_came(void)
 {
-	struct carry_entry *e = &carry.entries[i];
-	bool put = *carry_link(e->name, false) != 0;
-	uint32_t *link = carry_link(e->name, true);
+	for (uint32_t i = 1; i <= carry.used_count; i++) {
+		struct carry_entry *e = &carry.entries[i];
+		uint32_t *link;
 
-	if (e->store && !put)
-		parent_remove(e->name);
-	while (put && e->fd_count > 0)
-		fd_close(e->fds[--e->fd_count]);
-	if (e->fd_count > 0)
-		return;
-	while (*link != i)
-		link = &carry.entries[*link].next;
-	carry_free(link);
+		if (!e->used || !e->came)
+			continue;
+		if (e->store && *carry_link(e->name, false) == 0)
+			parent_remove(e->name);
+		link = carry_link(e->name, true);
+		while (*link != i)
+			link = &carry.entries[*link].next;
+		while (e->fd_count > 0)
+			fd_close(e->fds[--e->fd_count]);
+		carry_free(link);
+	}
 }
 
 void
 carry_settle(void)
 {
-	for (uint32_t i = 1; i <= carry.used_count; i++)
-		if (carry.entries[i].used && carry.entries[i].came)
-			forget(i);
+	forget_came();
 	carry.unsettled = false;
 	for (size_t i = 0; i < carry.original_count; i++)
 		fd_close(carry.originals[i]);

@@ -35,7 +35,6 @@ struct unclaimed {
 	struct alarm grace;
 	pid_t pid;
 	int pidfd;
-	char name[CARRY_NAME_BYTES_MAX + 1];    /* "": it was found in /proc */
 };
 
 static struct unclaimed *all;
@@ -51,9 +50,16 @@ crew_is_unclaimed(pid_t pid)
 }
 
 static void
+carry_name(const struct unclaimed *u, char *ret_name)
+{
+	(void)snprintf(ret_name, CARRY_NAME_BYTES_MAX + 1, "u%d", (int)u->pid);
+}
+
+static void
 on_exit_watch(void *ctx, int events)
 {
 	struct unclaimed *u = ctx, **link = &all;
+	char name[CARRY_NAME_BYTES_MAX + 1];
 
 	(void)events;
 	while (*link != u)
@@ -64,8 +70,8 @@ on_exit_watch(void *ctx, int events)
 	(void)process_reap(u->pidfd);
 	reactor_unwatch(&u->exit_watch);
 	reactor_clear_alarm(&u->grace);
-	if (u->name[0] != '\0')
-		carry_drop(u->name);
+	carry_name(u, name);
+	carry_drop(name);
 	fd_close(u->pidfd);
 	log_notice("pid %d, which nobody claimed, has ended", u->pid);
 	free(u);
@@ -83,46 +89,62 @@ on_grace_over(void *ctx)
 
 /* Takes the pidfd. */
 static void
-end_process(pid_t pid, int pidfd, const char *name)
+add(pid_t pid, int pidfd)
 {
 	struct unclaimed *u = calloc(1, sizeof(*u));
+	char name[CARRY_NAME_BYTES_MAX + 1];
 
-	(void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
-	(void)pidfd_send_signal(pidfd, SIGCONT, NULL, 0);
-	log_warning("pid %d is a worker that nobody claims since supd was "
-	    "started anew: it is told to end", pid);
 	if (u == NULL) {
+		log_error("pid %d is a worker that nobody claims, and there is "
+		    "no memory to follow it: it goes on", pid);
 		fd_close(pidfd);
 		return;
 	}
 	u->pid = pid;
 	u->pidfd = pidfd;
-	(void)strcpy(u->name, name);
 	u->next = all;
 	all = u;
-	if (name[0] != '\0')
-		carry_put(name, &pidfd, 1, true);
+	carry_name(u, name);
+	carry_put(name, &pidfd, 1, true);
 	reactor_watch(&u->exit_watch, pidfd, REACTOR_READ, on_exit_watch, u);
+}
+
+/* It is told again should it have been told by a supd before. */
+static void
+end(struct unclaimed *u)
+{
+	log_warning("pid %d is a worker that nobody claims since supd was "
+	    "started anew: it is told to end", u->pid);
+	(void)pidfd_send_signal(u->pidfd, SIGTERM, NULL, 0);
+	(void)pidfd_send_signal(u->pidfd, SIGCONT, NULL, 0);
 	reactor_set_alarm(&u->grace, UNCLAIMED_GRACE_MS, on_grace_over, u);
 }
 
-/* Those whose fds came. */
 static void
-end_carried(void)
+take(const char *name)
 {
-	char name[CARRY_NAME_BYTES_MAX + 1];
 	struct stat status;
 	pid_t pid;
 	int fd;
 
-	while (carry_find("w", name)) {
-		while ((fd = carry_take(name)) >= 0) {
-			pid = crew_pidfd_process(fd);
-			if (fstat(fd, &status) < 0 || pid <= 1)
-				fd_close(fd);
-			else
-				end_process(pid, fd, name);
-		}
+	while ((fd = carry_take(name)) >= 0) {
+		pid = crew_pidfd_process(fd);
+		if (fstat(fd, &status) < 0 || S_ISSOCK(status.st_mode) ||
+		    pid <= 1 || crew_is_known(pid))
+			fd_close(fd);
+		else
+			add(pid, fd);
+	}
+}
+
+void
+crew_take_unclaimed(void)
+{
+	char name[CARRY_NAME_BYTES_MAX + 1], w[] = "w0", u[] = "u0";
+
+	for (; w[1] <= '9'; w[1]++, u[1]++) {
+		while (carry_find(w, name) || carry_find(u, name))
+			take(name);
 	}
 }
 
@@ -138,7 +160,7 @@ look_at(pid_t pid)
 	pidfd = fd_to_private(pidfd_open(pid, 0));
 	/* With the pidfd in hand the number is nobody else's. */
 	if (pidfd >= 0 && orphan_has_socket(pid, name))
-		end_process(pid, pidfd, "");
+		add(pid, pidfd);
 	else
 		fd_close(pidfd);
 }
@@ -146,7 +168,7 @@ look_at(pid_t pid)
 /* Those that were started in a turn that was lost, before their fds were
  * anywhere. */
 static void
-end_others(void)
+find_others(void)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -164,6 +186,7 @@ end_others(void)
 void
 crew_end_unclaimed(void)
 {
-	end_carried();
-	end_others();
+	find_others();
+	for (struct unclaimed *u = all; u != NULL; u = u->next)
+		end(u);
 }

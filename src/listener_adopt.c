@@ -55,7 +55,7 @@ is_ours(const char *prefix)
 {
 	if (strncmp(prefix, "supd-", 5) == 0)
 		return true;
-	return prefix[0] != '\0' && strchr("rsw", prefix[0]) != NULL &&
+	return prefix[0] != '\0' && strchr("prsuw", prefix[0]) != NULL &&
 	    prefix[1] >= '0' && prefix[1] <= '9';
 }
 
@@ -304,6 +304,7 @@ listener_close_strays(void)
 void
 listener_drop_strays(void)
 {
+	collect();
 	while (stray_count > 0) {
 		log_notice("shard %u is of no listener any more: its socket is "
 		    "closed", strays[0].number);

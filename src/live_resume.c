@@ -33,7 +33,7 @@ static struct {
 	json_t *found;                  /* the world's text that came */
 	bool world_changed;
 	bool said;                      /* that they cannot be written */
-	bool awaited;                   /* the engine, to end what is unclaimed */
+	bool awaited;                   /* all workers, to end what is unclaimed */
 	struct alarm unclaimed;
 } resume = { .state.fd = -1, .world.fd = -1, .world_changed = true };
 
@@ -251,20 +251,33 @@ is_up(const struct engine *engine)
 }
 
 /*
- * Where the state was lost the unclaimed ones serve until their successors do.
- * Else there are few or none, and to look for them has time until clients were
- * answered.
+ * Unclaimed workers serve until their successors do, or for so long.  Where
+ * the state was lost that is all of them, else few or none, and to look for them
+ * has time until clients were answered.
  */
 void
 live_resume_done(struct live *live)
 {
+	if (live->engine_lost)
+		state_was_lost(&live->engine);
 	listener_restored();
 	crew_clean();
+	crew_take_unclaimed();
 	if (live->carried.cause == CARRY_START)
 		return;
-	resume.awaited = live->engine_lost;
-	reactor_set_alarm(&resume.unclaimed, live->engine_lost ?
-	    SUCCESSORS_WAIT_MS : UNCLAIMED_DELAY_MS, end_unclaimed, NULL);
+	resume.awaited = true;
+	reactor_set_alarm(&resume.unclaimed, SUCCESSORS_WAIT_MS, end_unclaimed,
+	    NULL);
+}
+
+static void
+end_unclaimed_when_up(const struct engine *engine)
+{
+	if (!resume.awaited || !is_up(engine))
+		return;
+	resume.awaited = false;
+	reactor_set_alarm(&resume.unclaimed, UNCLAIMED_DELAY_MS, end_unclaimed,
+	    NULL);
 }
 
 void
@@ -383,8 +396,7 @@ live_commit(struct live *live)
 {
 	int error = write_state(live);
 
-	if (resume.awaited && is_up(&live->engine))
-		reactor_set_alarm(&resume.unclaimed, 0, end_unclaimed, NULL);
+	end_unclaimed_when_up(&live->engine);
 	if (error == 0 && resume.world_changed)
 		error = write_world(live);
 	say(error);

@@ -47,6 +47,7 @@ static struct {
 } upgrade = { .program_fd = -1 };
 
 static char own_path[PATH_MAX];
+static int came_fd = -1;                /* of the client of the supd before */
 
 /*
  * The answer
@@ -266,9 +267,8 @@ void
 live_upgrade_done(struct live *live)
 {
 	const struct carried *c = &live->carried;
-	int fd = carry_take("supd-client");
 	uint64_t took_ms = live->world.now_ms(live) - c->began_ms;
-	uint32_t client = fd >= 0 ? ctlsock_adopt(fd) : 0;
+	uint32_t client = came_fd >= 0 ? ctlsock_adopt(came_fd) : 0;
 
 	if (c->cause == CARRY_UPGRADE) {
 		log_notice("upgrade: done, supd %s goes on after %d ms",
@@ -292,6 +292,7 @@ live_upgrade_init(void)
 	    sizeof(own_path) - 1);
 	size_t tail = sizeof(deleted) - 1;
 
+	came_fd = carry_take("supd-client");
 	if (size < 0)
 		size = 0;
 	own_path[size] = '\0';

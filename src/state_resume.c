@@ -166,6 +166,17 @@ state_turn_was_lost(struct engine *engine)
 }
 
 void
+state_was_lost(struct engine *engine)
+{
+	const struct world *world = engine->world;
+	uint32_t number = world->random(world->ctx) / 2;
+
+	engine->task_last = number;
+	for (uint32_t i = 0; i < engine->service_count; i++)
+		engine->services[i]->fleet.incarnation_last = number;
+}
+
+void
 state_resume(struct state_image *image, struct engine *ret_engine,
     const struct world *world)
 {
