@@ -110,10 +110,13 @@ adopt(struct shard *shard, struct path_node *ret_node)
 
 	if (fd < 0)
 		return fd;
+	/* One of ours is in use: workers that have set the flag by themselves
+	 * would sleep in accept(2) without it.  Best effort for others, which
+	 * serve in any case. */
 	if (number != 0)
 		shard->number = number;
-	/* Best effort: it serves in any case, and is there. */
-	(void)set_nonblocking(fd, spec->nonblocking);
+	else
+		(void)set_nonblocking(fd, spec->nonblocking);
 	if (address_has_file(&spec->address) && number != 0)
 		(void)listener_path_set(spec, ret_node);
 	return fd;

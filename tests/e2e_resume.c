@@ -8,11 +8,13 @@
  */
 #include "e2e.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	WORKERS = 3,
@@ -22,6 +24,7 @@ enum {
 	PAUSE_MS = 500,                 /* before a strike: less than that */
 	SETTLED_MS = 1000,              /* and this more where supd-init would
 					 * wait, see supd-init(8) */
+	FDS_MAX = 4096,
 };
 
 enum strike { UPGRADE, CRASH, KILL };
@@ -67,7 +70,7 @@ install(void)
 }
 
 static void
-begin(unsigned how)
+begin(unsigned how, unsigned keep_alive)
 {
 	const char *seed = getenv("E2E_SEED");
 
@@ -78,7 +81,7 @@ begin(unsigned how)
 	install();
 	configure(0);
 	assert_true(supd_start_ready_how(how, WORKERS));
-	load_start(&run.load, run.target, RATE, 20);
+	load_start(&run.load, run.target, RATE, keep_alive);
 	load_await_version(&run.load, "v1");
 }
 
@@ -171,7 +174,7 @@ check(enum strike kind, unsigned how)
 	unsigned wanted = e2e_rounds_or_long(STRIKES, STRIKES_LONG);
 	json_t *report;
 
-	begin(how);
+	begin(how, 20);
 	while (run.strikes < wanted)
 		roll_out_under_strikes(kind, STRIKES_EACH);
 	report = load_end(&run.load);
@@ -204,6 +207,46 @@ test_kills(void **state)
 	check(KILL, SUPD_UNDER_INIT);
 }
 
+/* The text of this name in supd's memory is none any more. */
+static void
+damage(const char *name)
+{
+	static const char zeros[16];
+	char path[64], file[64], wanted[64];
+	pid_t pid = supd_own_pid();
+	ssize_t size;
+	int fd = -1;
+
+	snprintf(wanted, sizeof(wanted), "/memfd:%s (deleted)", name);
+	for (int i = 0; fd < 0; i++) {
+		assert_true(i < FDS_MAX);
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, i);
+		size = readlink(path, file, sizeof(file) - 1);
+		file[size > 0 ? size : 0] = '\0';
+		if (strcmp(file, wanted) == 0)
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+	}
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+	close(fd);
+}
+
+/* The listeners are found again by their addresses, and serve as they did: also
+ * those who share one, and wait for the same connections. */
+static void
+test_damaged_world(void **state)
+{
+	(void)state;
+	begin(SUPD_UNDER_INIT, 0);
+	damage("supd-world");
+	log_mark();
+	supd_strike(SIGKILL);
+	log_await("supd-world, which the supd before has left, cannot be read");
+	roll_out_under_strikes(KILL, 0);
+	(void)load_end_clean(&run.load);
+	assert_int_equal(status_number("web", "restarts"), 0);
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -211,6 +254,7 @@ main(void)
 		E2E_TEST(test_upgrades),
 		E2E_TEST(test_crashes),
 		E2E_TEST(test_kills),
+		E2E_TEST(test_damaged_world),
 	};
 
 	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
