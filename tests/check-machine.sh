@@ -36,7 +36,7 @@ make_root() {   # OPTIONS OF THE WORKERS
 	    "$build/tests/worker_2=/usr/bin/worker_2" \
 	    "$build/tests/loadgen=/usr/bin/loadgen" \
 	    "$build/tests/init_child=/usr/bin/init_child"
-	for program in cat cp grep mv sh sleep touch; do
+	for program in cat cp grep mv rm sh sleep touch wc; do
 		set -- "$@" "$(command -v "$program")=/bin/$program"
 	done
 	options=$1
@@ -61,7 +61,7 @@ try() {         # NAME OPTIONS-OF-WORKERS HOW LINE...
 	make_root "$2"
 	shift 3
 	# shellcheck disable=SC2086
-	sh "$tests/machine.sh" boot "$root" /sbin/supd-init 60 --grace 1 \
+	sh "$tests/machine.sh" boot "$root" /sbin/supd-init 120 --grace 1 \
 	    /bin/sh /etc/machine_init.sh $how >"$dir/console"
 	status=$?
 	sed 's/^/# /' "$dir/console"
@@ -84,7 +84,8 @@ try() {         # NAME OPTIONS-OF-WORKERS HOW LINE...
 	fi
 }
 
-try 'polite workers' '' 'serve orphans term' \
+try 'polite workers' '' 'kill orphans term' \
+    'supd-init: /bin/sh ended with 1; in 800 ms it is started again' \
     'machine: ok who is left is told' 'supd-init: /bin/sh ended with 0' \
     'reboot: Power down'
 try 'workers that ignore signals' --ignore-term 'serve stubborn int' \

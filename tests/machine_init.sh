@@ -4,7 +4,8 @@
 #
 #   machine_init.sh HOW...
 #
-# HOW, all of which are: `serve` (reloads under load), `orphans`, `stubborn`
+# HOW, all of which are: `serve` (reloads under load), `kill` (also kills supd
+# then, and lets it die at once when it is started again), `orphans`, `stubborn`
 # (leaves one that ignores SIGTERM), and at last `term` or `int`, the signal that
 # ends it.  Each thing that is as it should be is said on the console by a line
 # `machine: ok WHAT`, others by `machine: not ok WHAT`.
@@ -38,6 +39,29 @@ no_zombies() {
 	! grep -qs '^State:.*Z' /proc/[0-9]*/status
 }
 
+# As files of /proc; a worker has the name of its program.
+worker_pids() {
+	grep -s -l -x web /proc/[0-9]*/comm
+}
+
+# It crashes as long as there is this file, which has a line for each time.
+crash_loop() {
+	before=$(worker_pids)
+	: >/run/crashes
+	read -r children </proc/1/task/1/children
+	for pid in $children; do
+		read -r name <"/proc/$pid/comm"
+		[ "$name" != supd ] || kill -s KILL "$pid"
+	done
+	until_true grep -q 4 /run/crashes
+	judge 'supd is started again and again'
+	rm /run/crashes
+	until_true workers_ready
+	judge 'supd is back'
+	[ -n "$before" ] && [ "$(worker_pids)" = "$before" ]
+	judge 'the workers are the same'
+}
+
 serve() {
 	until_true workers_ready
 	judge 'it serves'
@@ -47,6 +71,7 @@ serve() {
 	cp /usr/bin/worker_2 /usr/bin/web.new && mv /usr/bin/web.new \
 	    /usr/bin/web && supctl reload web --version 2
 	judge 'it is reloaded under load'
+	[ "$1" != kill ] || crash_loop
 	: >/run/enough
 	wait "$load"
 	judge 'no request failed'
@@ -72,7 +97,8 @@ pss_kib() {
 use() {
 	for how in "$@"; do
 		case $how in
-		serve | orphans) "$how" ;;
+		serve | kill) serve "$how" ;;
+		orphans) orphans ;;
 		stubborn) (trap '' TERM && exec sleep 100 &) ;;
 		esac
 	done
@@ -88,5 +114,10 @@ use() {
 	wait
 }
 
-(use "$@" &)
+if [ -e /run/crashes ]; then
+	echo $(($(wc -l </run/crashes) + 1)) >>/run/crashes
+	exit 1
+fi
+[ -e /run/used ] || (use "$@" &)
+: >/run/used
 exec supd -c /etc/supd.conf
