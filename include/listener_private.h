@@ -33,6 +33,7 @@ struct group_look {
 	uint64_t inodes[GROUP_MEMBERS_MAX];
 	uid_t uids[GROUP_MEMBERS_MAX];
 	uint32_t count;
+	uint32_t connected_count;       /* beside those; of UDP */
 };
 
 /* Which file a unix socket's path has to be for it to be ours. */
@@ -121,6 +122,12 @@ bool listener_address_overlaps(const struct listener_spec *,
  */
 int listener_address_bind(const struct listener_spec *, bool join,
     char *ret_text);
+
+/*
+ * Makes one of TCP that listens without SO_REUSEPORT one that shards can join.  0
+ * or -errno: another user made it, or we have no CAP_NET_ADMIN; it is as it was.
+ */
+int listener_form_group(const struct listener_spec *, int fd);
 
 /*
  * A unix socket, bound and not yet listening, with the path's owner and mode

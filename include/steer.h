@@ -13,6 +13,9 @@
  * of ours is there; it is noticed and told here all the same, because it may
  * attach a program too.
  *
+ * For UDP, one that is connected to a client must not be there when a shard joins,
+ * or the kernel would not divide any more.
+ *
  * Others of our own at an overlapping address (0.0.0.0:80 and 127.0.0.1:80,
  * [::]:80 for both families and 0.0.0.0:80) are neither: the kernel looks for
  * the closest address first, and keeps them apart.
@@ -50,6 +53,7 @@ struct steer_state {
 	uint32_t stranger_count;
 	uint64_t stranger_inode;        /* of one of them */
 	uid_t stranger_uid;
+	uint32_t connected_count;       /* of UDP: no shard can join beside it */
 	/* Strangers came and went in an order that was not seen: a weight may
 	 * go to the wrong shard.  Ends when one shard is left alone. */
 	bool unsure;

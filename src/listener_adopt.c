@@ -37,7 +37,6 @@ struct stray {
 struct offer {
 	char name[CARRY_NAME_BYTES_MAX + 1];    /* under which it came */
 	int fd;
-	int reuse_port;         /* SO_REUSEPORT, which a lane that closes ends */
 };
 
 static struct stray strays[STRAYS_MAX];
@@ -90,9 +89,6 @@ add_offer(const char *name, int fd)
 	}
 	(void)snprintf(offer->name, sizeof(offer->name), "%s", name);
 	offer->fd = fd_to_private(fd);
-	offer->reuse_port = 0;
-	(void)getsockopt(offer->fd, SOL_SOCKET, SO_REUSEPORT,
-	    &offer->reuse_port, &(socklen_t){ sizeof(offer->reuse_port) });
 	/* The parent has it, and gives it to the next supd by itself. */
 	(void)snprintf(own, sizeof(own), "o%u", offer_count++);
 	carry_put(own, &offer->fd, 1, false);
@@ -220,6 +216,31 @@ adopt_stray(const struct listener_spec *spec, uint32_t *ret_number,
 	return stray.fd;
 }
 
+static bool
+option_of(int fd, int option)
+{
+	int value = 0;
+	socklen_t bytes = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &bytes) == 0 &&
+	    value != 0;
+}
+
+/* One that a lane was closed with does not listen any more, and forms its group
+ * when it does.  What fails here, listener_join() says. */
+static void
+let_others_join(const struct listener_spec *spec, int fd)
+{
+	const int on = 1;
+
+	if (option_of(fd, SO_REUSEPORT))
+		return;
+	if (option_of(fd, SO_ACCEPTCONN))
+		(void)listener_form_group(spec, fd);
+	else
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
 static int
 adopt_offer(const struct listener_spec *spec)
 {
@@ -234,9 +255,8 @@ adopt_offer(const struct listener_spec *spec)
 		fd = fcntl(offer->fd, F_DUPFD_CLOEXEC, FD_SOURCE);
 		if (fd < 0)
 			continue;
-		if (offer->reuse_port)
-			(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT,
-			    &offer->reuse_port, sizeof(offer->reuse_port));
+		if (address_is_tcp(&spec->address))
+			let_others_join(spec, fd);
 		log_notice("listener %s (%s): uses the socket '%s' that supd "
 		    "was started with", spec->name, spec->address_text,
 		    offer->name);

@@ -260,12 +260,19 @@ prepare_to_join(struct listener *listener, char *ret_text)
 	if (!came_with_reuse_port(lanes_first(lanes))) {
 		listener_say(ret_text, listener->spec, "the socket that supd "
 		    "was started with came without SO_REUSEPORT (ReusePort= of "
-		    "its unit), and no other can join it");
+		    "its unit): none can join it if it is UDP or another "
+		    "user's, or where supd has no CAP_NET_ADMIN");
 		return false;
 	}
 	if (address_is_tcp(&listener->spec->address))
 		lanes_try_to_migrate();
 	lanes_refresh(lanes);
+	if (lanes->state.connected_count != 0) {
+		listener_say(ret_text, listener->spec, "a socket at this "
+		    "address is connected to a client: the kernel would not "
+		    "divide what comes any more");
+		return false;
+	}
 	if (lanes->state.attach_error == 0)
 		return true;
 	listener_say(ret_text, listener->spec, "cannot attach a program that "

@@ -8,6 +8,10 @@
  * the loop's timer until it is empty, and it is armed again.  So an idle
  * shard costs nothing, and a busy one about a wake-up or two a second.
  *
+ * What nobody connects to (datagrams, a FIFO) has no length, and may have an
+ * error that waits for a worker to read it (IP_RECVERR), which would wake us for
+ * as long.  It is asked for one event at a time, and again with each sample.
+ *
  * What shutdown() does to a listening socket (found by trying, Linux 6.18):
  *
  *            SHUT_RD, SHUT_RDWR                         SHUT_WR
@@ -38,13 +42,26 @@
 
 static int watch_fd = -1;
 
+static bool
+accepts(const struct shard *shard)
+{
+	return address_accepts(&shard->listener->spec->address);
+}
+
+static struct epoll_event
+event_for(struct shard *shard, bool armed)
+{
+	return (struct epoll_event){
+		.events = EPOLLRDHUP | (armed ? EPOLLIN : 0) |
+		    (accepts(shard) ? 0 : EPOLLONESHOT),
+		.data = { .ptr = shard },
+	};
+}
+
 static void
 set_armed(struct shard *shard, bool armed)
 {
-	struct epoll_event event = {
-		.events = EPOLLRDHUP | (armed ? EPOLLIN : 0),
-		.data = { .ptr = shard },
-	};
+	struct epoll_event event = event_for(shard, armed);
 	int result;
 
 	result = epoll_ctl(watch_fd, EPOLL_CTL_MOD, shard->fd, &event);
@@ -95,6 +112,8 @@ note(struct shard *shard, uint32_t events)
 	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) &&
 	    is_dead(shard, events)) {
 		note_broken(shard);
+	} else if (!accepts(shard)) {
+		shard->sampled = true;          /* and not watched until then */
 	} else if (events & EPOLLIN) {
 		shard->queue_growth_count = 0;
 		shard->queue_last = 0;
@@ -134,10 +153,7 @@ count_growth(struct shard *shard, const struct shard_queue *queue)
 int
 listener_watch_add(struct shard *shard, int fd)
 {
-	struct epoll_event event = {
-		.events = EPOLLRDHUP | EPOLLIN,
-		.data = { .ptr = shard },
-	};
+	struct epoll_event event = event_for(shard, true);
 	int epoll_fd = listener_watch_fd();
 
 	if (epoll_fd < 0)
@@ -204,7 +220,7 @@ sample(struct shard *shard,
 	if (!shard->sampled)
 		return false;
 	queue = look(shard);
-	if (queue.length == 0) {
+	if (queue.length == 0 || !accepts(shard)) {
 		set_armed(shard, true);
 		return false;
 	}

@@ -291,10 +291,12 @@ look(struct lanes *lanes)
 	state->stranger_count = 0;
 	state->stranger_inode = 0;
 	state->stranger_uid = 0;
+	state->connected_count = 0;
 	state->look_error = listener_look(shard->listener->spec, &found);
-	if (state->look_error == 0)
+	if (state->look_error == 0) {
 		note_strangers(lanes, &found);
-	else
+		state->connected_count = found.connected_count;
+	} else
 		guess(lanes, &found);
 	if (!group_follow(&lanes->group, found.inodes, found.count))
 		state->unsure = true;

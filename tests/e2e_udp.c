@@ -125,6 +125,7 @@ exchange_until_end_of(const struct program *program)
 static void
 end(void)
 {
+	workers_await_only("dns", 2);
 	for (int i = 0; i < 10; i++)
 		exchange();
 	assert_int_equal(count_of("v2"), FLOWS);
@@ -206,6 +207,7 @@ test_canary_is_aborted(void **state)
 	exchange_until_end_of(&abort);
 	(void)program_end(&abort);
 	json_decref(rollout_await_verdict("dns", 2, "aborted"));
+	workers_await_only("dns", 1);
 	for (int i = 0; i < 10; i++)
 		exchange();
 	assert_int_equal(count_of("v1"), FLOWS);

@@ -115,6 +115,24 @@ expect_serves(const struct shard *shard)
 	close(fd);
 }
 
+/* As others would say it: an abstract one has no NUL at its end. */
+static void
+expect_name(const struct shard *shard)
+{
+	const struct address *address = &shard->listener->spec->address;
+	struct sockaddr_un un = { 0 };
+	socklen_t bytes = sizeof(un);
+
+	if (address->family != ADDRESS_UNIX || address->kind == ADDRESS_FIFO)
+		return;
+	assert_int_equal(getsockname(shard->fd, (struct sockaddr *)&un,
+	    &bytes), 0);
+	assert_int_equal(bytes, offsetof(struct sockaddr_un, sun_path) +
+	    strlen(address->path) + (address->path[0] == '/'));
+	assert_string_equal(un.sun_path + 1, address->path + 1);
+	assert_int_equal(un.sun_path[0], address->path[0] == '/' ? '/' : '\0');
+}
+
 static bool
 is_gone(const struct listener_spec *spec)
 {
@@ -140,6 +158,7 @@ test_serves(void **state)
 		struct stat status;
 
 		assert_false(fcntl(shard->fd, F_GETFL) & O_NONBLOCK);
+		expect_name(shard);
 		expect_serves(shard);
 		if (address_has_file(&spec.address)) {
 			assert_int_equal(stat(spec.address.path, &status), 0);

@@ -191,12 +191,12 @@ static void
 test_held_by_a_leftover(void **state)
 {
 	struct lane_pair pair = udp_pair("127.0.0.1");
-	int held = fcntl(pair.shards[0]->fd, F_DUPFD_CLOEXEC, 3);
+	int held = fcntl(pair.shards[1]->fd, F_DUPFD_CLOEXEC, 3);
 
 	(void)state;
 	pair_steer(&pair, STEER_RANDOM, 1000);
-	shard_unref(pair.shards[0]);
-	pair.shards[0] = pair.shards[1];
+	shard_unref(pair.shards[1]);
+	pair.shards[1] = pair.shards[0];
 	expect_lane_of_all(&pair, 0);
 	/* Another can join nevertheless. */
 	pair.shards[1] = join_or_fail(pair.listener);
@@ -206,6 +206,47 @@ test_held_by_a_leftover(void **state)
 	close(held);
 	assert_int_equal(listener_strangers(pair.listener), 0);
 	expect_lane_of_all(&pair, 1);
+	pair_close(&pair);
+}
+
+/* A worker that binds the address itself and connects to its client: what is
+ * divided stays so, and nobody can join. */
+static void
+test_connected_beside(void **state)
+{
+	struct lane_pair pair = udp_pair("127.0.0.1");
+	struct sockaddr_storage sockaddr;
+	struct sockaddr_in peer = { .sin_family = AF_INET,
+	    .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes;
+	struct shard *first, *last;
+	const int on = 1;
+	int other;
+
+	(void)state;
+	assert_int_equal(listener_address_resolve(
+	    &pair.listener->spec->address, &sockaddr, &bytes), 0);
+	other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on,
+	    sizeof(on)), 0);
+	assert_int_equal(bind(other, (struct sockaddr *)&sockaddr, bytes), 0);
+	/* After the two of ours, and before another: it has a number. */
+	first = pair.shards[0];
+	last = join_or_fail(pair.listener);
+	assert_int_equal(listener_strangers(pair.listener), 1);
+	assert_int_equal(connect(other, (struct sockaddr *)&peer,
+	    sizeof(peer)), 0);
+	assert_null(listener_join(pair.listener, text));
+	assert_non_null(strstr(text, "connected to a client"));
+	shard_unref(first);
+	pair.shards[0] = pair.shards[1];
+	pair.shards[1] = last;
+	for (int lane = 0; lane < LANES; lane++) {
+		pair_steer(&pair, STEER_RANDOM, lane == 0 ? 0 : 1000);
+		expect_lane_of_all(&pair, lane);
+	}
+	close(other);
+	shard_unref(join_or_fail(pair.listener));
 	pair_close(&pair);
 }
 
@@ -232,6 +273,39 @@ test_broken_lane(void **state)
 	pair_steer(&pair, STEER_RANDOM, 0);
 	expect_lane_of_all(&pair, 0);
 	pair_close(&pair);
+}
+
+/* An error that waits for a worker that asked for it wakes nobody else again and
+ * again. */
+static void
+test_error_waits(void **state)
+{
+	struct lane_pair pair = udp_pair("127.0.0.1");
+	struct pollfd watch = { .fd = listener_watch_fd(), .events = POLLIN };
+	struct sockaddr_in nobody = { .sin_family = AF_INET,
+	    .sin_port = htons(free_port()),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const int on = 1;
+
+	(void)state;
+	shard_unref(pair.shards[1]);    /* or it might be told instead */
+	assert_int_equal(setsockopt(pair.shards[0]->fd, IPPROTO_IP, IP_RECVERR,
+	    &on, sizeof(on)), 0);
+	assert_int_equal(sendto(pair.shards[0]->fd, "x", 1, 0,
+	    (struct sockaddr *)&nobody, sizeof(nobody)), 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(poll(&watch, 1, WAIT_MS), 1);
+		assert_true(listener_watch_read());
+		assert_false(pair.shards[0]->broken);
+		assert_int_equal(poll(&watch, 1, 0), 0);
+		assert_false(listener_sample(NULL));
+	}
+	/* One that is shut down meanwhile is found all the same. */
+	(void)shutdown(pair.shards[0]->fd, SHUT_RDWR);
+	assert_int_equal(poll(&watch, 1, WAIT_MS), 1);
+	(void)listener_watch_read();
+	assert_true(pair.shards[0]->broken);
+	shard_unref(pair.shards[0]);
 }
 
 static void
@@ -267,7 +341,9 @@ group(void)
 		KEEP_TEST(test_the_rest_is_steered),
 		KEEP_TEST(test_lost_is_counted),
 		KEEP_TEST(test_held_by_a_leftover),
+		KEEP_TEST(test_connected_beside),
 		KEEP_TEST(test_broken_lane),
+		KEEP_TEST(test_error_waits),
 		KEEP_TEST(test_goes_on),
 	};
 
