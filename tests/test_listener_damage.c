@@ -196,13 +196,14 @@ mutate(const json_t *saved)
 {
 	static const char bytes[] = "0123456789-\"{}[],:.eutf";
 	char *dump = json_dumps(saved, JSON_COMPACT);
-	json_t *mutant;
+	json_t *mutant = NULL;
 
 	do {
 		uint32_t at = draw((uint32_t)strlen(dump));
 		char before = dump[at];
 
 		dump[at] = bytes[draw(sizeof(bytes) - 1)];
+		json_decref(mutant);
 		mutant = json_loads(dump, JSON_DECODE_ANY, NULL);
 		if (mutant == NULL)
 			dump[at] = before;
