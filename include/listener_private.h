@@ -202,7 +202,8 @@ void lanes_forget(struct lanes *, const struct shard *);
 int listener_adopt(const struct listener_spec *, uint32_t *ret_number,
     struct path_node *ret_node);
 
-/* Closes strays at the address of an open listener; all. */
+/* Closes strays at the address of an open listener; all, when there will be no
+ * more. */
 void listener_close_strays(void);
 void listener_drop_strays(void);
 

@@ -128,7 +128,7 @@ collect_offers(const char *prefix)
 }
 
 static void
-collect(void)
+collect_strays(void)
 {
 	char name[CARRY_NAME_BYTES_MAX + 1], prefix[] = "s0";
 
@@ -136,7 +136,6 @@ collect(void)
 		while (carry_find(prefix, name) && take_all(name, add_stray))
 			continue;
 	}
-	collect_offers("");
 }
 
 /*
@@ -270,7 +269,8 @@ listener_adopt(const struct listener_spec *spec, uint32_t *ret_number,
 {
 	int fd;
 
-	collect();
+	collect_strays();
+	collect_offers("");
 	fd = adopt_stray(spec, ret_number, ret_node);
 	if (fd >= 0)
 		return fd;
@@ -315,7 +315,7 @@ close_strays_at(const struct listener *listener)
 void
 listener_close_strays(void)
 {
-	collect();
+	collect_strays();
 	for (const struct listener *l = listener_first(); l != NULL;
 	    l = l->next)
 		close_strays_at(l);
@@ -330,4 +330,6 @@ listener_drop_strays(void)
 		    "closed", strays[0].number);
 		drop_stray(0);
 	}
+	/* What is not collected by then would not outlive another exec. */
+	collect_offers("");
 }

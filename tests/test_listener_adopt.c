@@ -183,6 +183,23 @@ test_from_the_unit(void **state)
 	}
 }
 
+/* Nobody asked for its address in this life: it goes on to the next. */
+static void
+test_from_the_unit_later(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4);
+	int fd = unit_socket(&spec, true);
+	struct shard *shard;
+
+	(void)state;
+	carry_come("later.socket", fd);
+	listener_restored();
+	assert_int_equal(carry_leave(), 0);
+	shard = open_or_fail(&spec);
+	assert_serves(shard);
+	shard_unref(shard);
+}
+
 /* UDP would lose what comes while its group is formed. */
 static void
 test_unit_without_lanes(void **state)
@@ -264,6 +281,7 @@ group(void)
 		KEEP_TEST(test_of_two_lanes),
 		KEEP_TEST(test_path_is_anothers),
 		KEEP_TEST(test_from_the_unit),
+		KEEP_TEST(test_from_the_unit_later),
 		KEEP_TEST(test_unit_without_lanes),
 		KEEP_TEST(test_unit_with_lanes),
 		KEEP_TEST(test_unit_of_another_kind),
