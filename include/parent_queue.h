@@ -31,4 +31,7 @@ void parent_socket_is_well(void);
 void parent_queue_say(const char *lines);
 void parent_queue_release(void);
 
+/* The parent keeps so many fds; more are an error in the log. */
+void parent_queue_set_limit(unsigned fd_count);
+
 #endif

@@ -5,6 +5,7 @@
 #include "parent.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,9 +102,13 @@ parent_init(void)
 	if (value_of(0) == NULL)
 		return 0;
 	error = parent_socket_open(value_of(0));
-	if (error == 0)
-		start_watchdog();
-	return error;
+	if (error < 0)
+		return error;
+	/* An older systemd has one, too, and does not tell. */
+	parent_queue_set_limit(value_of(3) == NULL ? UINT_MAX :
+	    (unsigned)strtoul(value_of(3), NULL, 10));
+	start_watchdog();
+	return 0;
 }
 
 void

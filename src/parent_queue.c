@@ -12,6 +12,7 @@
 #include "parent_queue.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <poll.h>
 #include <search.h>
 #include <stddef.h>
@@ -51,6 +52,9 @@ TAILQ_HEAD(items, item);
 static struct items queue = TAILQ_HEAD_INITIALIZER(queue);
 static struct items held = TAILQ_HEAD_INITIALIZER(held);
 static void *names;             /* tsearch(3), of all that are names */
+
+static unsigned fd_total, fd_limit = UINT_MAX;
+static bool said_limit;         /* to the log */
 
 static struct watch room;       /* while the parent's queue is full */
 static bool waits_for_room;
@@ -96,6 +100,7 @@ free_item(struct item *item)
 	TAILQ_REMOVE(item->queued ? &queue : &held, item, link);
 	if (item->is_name)
 		(void)tdelete(item, &names, compare_names);
+	fd_total -= item->fd_count;
 	free(item->fds);
 	free(item);
 }
@@ -162,6 +167,7 @@ set_fds(struct item *item, const int *fds, unsigned count)
 	}
 	free(item->fds);
 	item->fds = copy;
+	fd_total += count - item->fd_count;
 	item->fd_count = count;
 	return true;
 }
@@ -321,6 +327,12 @@ store(const char *name, const int *fds, unsigned count, bool told)
 			free_item(item);
 		return;
 	}
+	if (fd_total > fd_limit && !said_limit)
+		log_error("the parent keeps no more than %u file descriptors "
+		    "(FDSTORE; FileDescriptorStoreMax= of systemd), and there "
+		    "are more: should supd be killed, workers are lost",
+		    fd_limit);
+	said_limit = said_limit || fd_total > fd_limit;
 	item->forget = item->known && !told;
 	item->known = item->known || told;
 	if (told && item->queued)
@@ -433,6 +445,13 @@ parent_flush(uint64_t timeout_ms)
 		    (int)(end_ms - now_ms) : FLUSH_PAUSE_MS);
 	}
 	return TAILQ_EMPTY(&queue);
+}
+
+void
+parent_queue_set_limit(unsigned fd_count)
+{
+	fd_limit = fd_count;
+	said_limit = false;
 }
 
 void
