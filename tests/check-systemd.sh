@@ -1,0 +1,126 @@
+#!/bin/sh
+# supd as it is installed, under a real systemd, which is the first process of a
+# machine of machine.sh.  It is the host's systemd, if that has one.
+#
+# What is seen of it is said on the console by machine_systemd.sh, and comes out
+# as TAP here.
+set -u
+export LC_ALL=C
+
+tests=${top_srcdir:?}/tests
+build=${top_builddir:?}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/supd-machine.XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+root=$dir/root
+systemd=/usr/lib/systemd
+[ -x "$systemd/systemd" ] || systemd=/lib/systemd
+count=0
+
+result() {      # ok|'not ok' WHAT
+	count=$((count + 1))
+	echo "$1 $count - $2"
+}
+
+skip() {        # WHY
+	echo "$1" | sed 's/^/# /'
+	echo 'ok 1 # SKIP no machine'
+	echo '1..1'
+	exit 0
+}
+
+why=$(sh "$tests/machine.sh" missing) || skip "$why"
+{ [ -x "$systemd/systemd" ] && command -v systemctl >/dev/null; } ||
+	skip 'there is no systemd'
+
+# All that is a link here is a directory of its own there.
+put_programs() {
+	set -- "$systemd/systemd=/usr/lib/systemd/systemd" \
+	    "$systemd/systemd=/sbin/init"
+	for program in cat cp grep mv rm sed sh sleep systemctl tr wc; do
+		set -- "$@" "$(command -v "$program")=/bin/$program"
+	done
+	for program in loadgen worker=web worker=web_1 worker_2=web_2; do
+		set -- "$@" \
+		    "$build/tests/${program%=*}=/usr/bin/${program#*=}"
+	done
+	make -s -C "$build" install-exec DESTDIR="$dir/installed" \
+	    >"$dir/log" 2>&1 || exit 1
+	for file in $(find "$dir/installed" -type f -perm -100); do
+		set -- "$@" "$file=${file#"$dir/installed"}"
+	done
+	sh "$tests/machine.sh" install "$root" "$@" || exit 1
+}
+
+put_units() {
+	units=$root/etc/systemd/system
+	mkdir -p "$units/supd.service.d"
+	cp "$build/units/supd.service" "$units/"
+	sed -e 's/^ListenStream=0.*/ListenStream=127.0.0.1:8080/' \
+	    -e '/^ListenStream=.\[/d; /^ReusePort/d' \
+	    "$tests/../units/supd.socket" >"$units/supd.socket"
+	for unit in basic sysinit sockets timers paths slices shutdown; do
+		echo '[Unit]' >"$units/$unit.target"
+	done
+	printf '[Unit]\nWants=test.service\n' >"$units/default.target"
+	cat >"$units/test.service" <<-EOF
+	[Unit]
+	DefaultDependencies=no
+	[Service]
+	Type=oneshot
+	ExecStart=/bin/sh /etc/machine_systemd.sh
+	ExecStopPost=/bin/sh -c 'echo o >/proc/sysrq-trigger'
+	StandardOutput=file:/dev/ttyS0
+	StandardError=file:/dev/ttyS0
+	EOF
+	# In a minute, not in ten.
+	cat >"$units/supd.service.d/test.conf" <<-EOF
+	[Service]
+	WatchdogSec=3s
+	TimeoutStopSec=2s
+	EOF
+}
+
+put_files() {
+	mkdir -p "$root/etc/supd/conf.d" "$root/tmp" "$root/proc" "$root/sys" \
+	    "$root/dev" "$root/run" "$root/var/lib"
+	cp "$tests/machine_systemd.sh" "$root/etc/"
+	echo 'root:x:0:0::/:/bin/sh' >"$root/etc/passwd"
+	echo 'root:x:0:' >"$root/etc/group"
+	echo '0123456789abcdef0123456789abcdef' >"$root/etc/machine-id"
+	echo 'ID=machine' >"$root/etc/os-release"
+	cat >"$root/etc/systemd/system.conf" <<-EOF
+	[Manager]
+	LogTarget=kmsg
+	ShowStatus=no
+	DefaultStandardOutput=kmsg
+	DefaultStandardError=kmsg
+	EOF
+	cat >"$root/etc/supd/supd.conf" <<-EOF
+	[service web]
+	command = /usr/bin/web
+	listen = 127.0.0.1:8080
+	workers = 2
+	ready = notify
+	min_ready = 500ms
+	drain_timeout = 1s
+	EOF
+}
+
+put_programs
+put_units
+put_files
+sh "$tests/machine.sh" boot "$root" /sbin/init 60 >"$dir/console"
+status=$?
+sed 's/^/# /' "$dir/console"
+grep -E '^machine: (not )?ok ' "$dir/console" >"$dir/said"
+while read -r line; do
+	line=${line#machine: }
+	result "${line%%ok *}ok" "${line#*ok }"
+done <"$dir/said"
+if [ "$status" -eq 0 ]; then
+	result ok passed
+else
+	result 'not ok' "machine.sh ended with $status"
+fi
+echo "1..$count"
