@@ -324,7 +324,7 @@ listener_close_strays(void)
 void
 listener_drop_strays(void)
 {
-	collect();
+	collect_strays();
 	while (stray_count > 0) {
 		log_notice("shard %u is of no listener any more: its socket is "
 		    "closed", strays[0].number);
