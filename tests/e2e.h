@@ -270,6 +270,9 @@ const char *ask_version(const char *target);
  */
 struct worker_counts worker_totals(const char *version);
 
+/* How many workers ever ran that were of e2e_install_counted(). */
+unsigned workers_started(void);
+
 /* A connection to the control socket; -1 if it is refused. */
 int control_open(void);
 

@@ -68,6 +68,21 @@ ask_version(const char *target)
 }
 
 /* The label must fit; nothing is there before the first worker has begun. */
+unsigned
+workers_started(void)
+{
+	const struct dirent *entry;
+	DIR *directory = opendir(e2e_path("counts"));
+	unsigned count = 0;
+
+	assert_non_null(directory);
+	while ((entry = readdir(directory)) != NULL)
+		count += strncmp(entry->d_name, "worker.", 7) == 0 &&
+		    strstr(entry->d_name, ".new") == NULL;
+	closedir(directory);
+	return count;
+}
+
 struct worker_counts
 worker_totals(const char *version)
 {

@@ -35,6 +35,7 @@ static struct {
 	uint64_t random;
 	unsigned revision;
 	unsigned strikes;
+	unsigned unclaimed;             /* workers, as was logged */
 } run;
 
 static const char *const strategies[] = {
@@ -129,17 +130,13 @@ rolls_out(void)
 	return runs;
 }
 
-/* Each worker that the load has met was one of the first of its release. */
+/* Those that ever ran were the first of their releases; but for one that was
+ * started in a turn that was lost, and another one instead of it. */
 static void
-assert_nobody_was_restarted(const json_t *report)
+assert_nobody_was_restarted(void)
 {
-	char version[16];
-
-	for (unsigned i = 1; i <= run.revision; i++) {
-		snprintf(version, sizeof(version), "v%u", i);
-		assert_in_range(load_version(report, version).workers, 1,
-		    WORKERS);
-	}
+	assert_int_equal(workers_started(), WORKERS * run.revision +
+	    run.unclaimed);
 	assert_int_equal(status_number("web", "restarts"), 0);
 	assert_int_equal(status_number("web", "ready"), WORKERS);
 }
@@ -156,6 +153,7 @@ roll_out_under_strikes(enum strike kind, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		(void)e2e_input_within(-1, (int)random_below(PAUSE_MS) +
 		    (kind != UPGRADE ? SETTLED_MS : 0));
+		run.unclaimed += log_count("is a worker that nobody claims");
 		log_mark();
 		strike(kind);
 		if (!rolls_out())
@@ -179,7 +177,7 @@ check(enum strike kind, unsigned how)
 		roll_out_under_strikes(kind, STRIKES_EACH);
 	report = load_end(&run.load);
 	load_assert_clean(report);
-	assert_nobody_was_restarted(report);
+	assert_nobody_was_restarted();
 	json_decref(report);
 	if (kind == UPGRADE)    /* that one has two fds more */
 		log_await_count("there is no way back", 1);
