@@ -18,6 +18,7 @@
  *   p3.17                     its readiness pipe, until it is ready
  *   r12                       a pinned release: executable, directory
  *   s7                        a listener's shard
+ *   t5                        a task: pidfd, output pipe
  *
  * All of it lies in static memory, so that a crash handler can use it.
  */

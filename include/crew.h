@@ -69,10 +69,6 @@ struct member *crew_restore(uint32_t service, struct worker_id, pid_t,
 void crew_take_unclaimed(void);
 void crew_end_unclaimed(void);
 
-/* The process that a pidfd is of, by its number now: -1: it has ended and was
- * reaped; 0: unknown. */
-pid_t crew_pidfd_process(int pidfd);
-
 /* A worker's process by its pid, or NULL. */
 struct member *crew_find(pid_t pid);
 

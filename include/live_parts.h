@@ -5,8 +5,11 @@
 #ifndef SUPD_LIVE_PARTS_H
 #define SUPD_LIVE_PARTS_H
 
+#include <jansson.h>
+
 #include "listener.h"
 #include "live.h"
+#include "task.h"
 
 /* live_lane.c */
 int live_bind(struct release *, char *ret_text);
@@ -20,9 +23,32 @@ uint32_t live_queued(const struct release *);
 uint64_t live_accepted(void);
 
 /* live_task.c */
+struct running {
+	struct running *next;
+	struct live *live;
+	uint64_t id;
+	uint32_t service;
+	enum task_kind kind;
+	struct task *task;
+	struct shard *shard;            /* that is probed, a reference; or NULL */
+	uint16_t port;                  /* that leads to it; 0: none */
+	int port_fd;                    /* reserves it */
+};
+
+extern struct running *live_tasks;
+
+void live_task_done(void *running, const struct task_end *);
 int live_run(struct live *, const struct task_request *, char *ret_text);
 void live_cancel(uint64_t id);
 bool live_has_task(uint64_t id);
+
+/* live_resume.c: something is to be written that only the turn's end tells. */
+void live_world_changed(void);
+
+/* live_task_keep.c */
+void live_keep_task(const struct running *);
+json_t *live_save_tasks(void);
+void live_restore_tasks(struct live *, const json_t *);
 
 /* live_keep.c */
 void live_keep_worker(const void *process, char *ret_handle);

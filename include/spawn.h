@@ -106,6 +106,10 @@ int spawn_task(const struct task_launch *, struct process *ret_process,
  */
 struct exit_status process_reap(int pidfd);
 
+/* The process that a pidfd is of, by its number; -1: it has ended and was reaped;
+ * 0: unknown. */
+pid_t process_pid(int pidfd);
+
 /*
  * True if the failure is the system's (no memory, no process, no fd left) and
  * not the build's.

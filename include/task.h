@@ -63,6 +63,25 @@ typedef void (*task_done)(void *ctx, const struct task_end *);
 struct task *task_start(const struct task_order *, task_done done, void *ctx,
     char *ret_text);
 
+/* What is known of a task, but for its fds. */
+struct task_memo {
+	pid_t pid;
+	bool timed_out;
+	uint64_t start_ms;              /* CLOCK_MONOTONIC */
+	uint64_t deadline_ms;           /* of its time, then of its grace */
+	char output[TASK_OUTPUT_BYTES_MAX + 1]; /* the first of it until now */
+};
+
+/* Its fds are carried under this name as long as it runs (carry.h); across an exec
+ * only, since nobody else can tell how it ends. */
+void task_keep(struct task *, const char *name);
+void task_describe(const struct task *, struct task_memo *ret);
+
+/* One that a former supd has started, and that has these fds.  NULL: they, or the
+ * process, are not there any more. */
+struct task *task_restore(const struct task_memo *, const char *name,
+    task_done done, void *ctx);
+
 /* Kills it and its group at once; `done` is not called. */
 void task_cancel(struct task *);
 

@@ -108,21 +108,6 @@ take_fds(struct member *m)
 	m->ready_fd = carry_take(name);
 }
 
-pid_t
-crew_pidfd_process(int pidfd)
-{
-	char path[64], text[1024], *line;
-	long size;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
-	if (size <= 0)
-		return 0;
-	text[size] = '\0';
-	line = strstr(text, "\nPid:");
-	return line != NULL ? (pid_t)strtol(line + 5, NULL, 10) : 0;
-}
-
 static int
 open_by_socket(const struct member *m, pid_t pid)
 {
@@ -143,7 +128,7 @@ open_by_socket(const struct member *m, pid_t pid)
 static bool
 find_process(struct member *m, pid_t pid)
 {
-	pid_t found = m->pidfd >= 0 ? crew_pidfd_process(m->pidfd) : 0;
+	pid_t found = m->pidfd >= 0 ? process_pid(m->pidfd) : 0;
 
 	m->pid = pid;
 	if (found == pid || found == -1)

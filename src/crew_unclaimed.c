@@ -128,7 +128,7 @@ take(const char *name)
 	int fd;
 
 	while ((fd = carry_take(name)) >= 0) {
-		pid = crew_pidfd_process(fd);
+		pid = process_pid(fd);
 		if (fstat(fd, &status) < 0 || S_ISSOCK(status.st_mode) ||
 		    pid <= 1 || crew_is_known(pid))
 			fd_close(fd);

@@ -15,6 +15,7 @@
 #include "fd.h"
 #include "journal.h"
 #include "listener_keep.h"
+#include "live_parts.h"
 #include "log.h"
 #include "reactor.h"
 #include "spawn.h"
@@ -206,9 +207,12 @@ live_resume_engine(struct live *live)
 	restore_listeners();
 	if (resume.found != NULL && live->carried.cause != CARRY_PARENT)
 		restore_limit();
+	image = read_state(why);
+	if (image != NULL && live->carried.cause != CARRY_PARENT)
+		live_restore_tasks(live, json_object_get(resume.found,
+		    "tasks"));
 	json_decref(resume.found);
 	resume.found = NULL;
-	image = read_state(why);
 	if (image == NULL) {
 		log_error("the state of the supd before cannot be used: %s; "
 		    "the configuration is started anew over its listeners, and "
@@ -301,14 +305,14 @@ describe_world(const struct live *live)
 	struct rlimit limit;
 
 	spawn_files_limit(&limit);
-	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o}",
+	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o}",
 	    "supd-world", WORLD_FORMAT, "readable-from", WORLD_FORMAT,
 	    "supd", "runtime_dir", live->places.runtime_dir,
 	    "state_dir", live->places.state_dir,
 	    "control_group", live->places.control_group,
 	    "files_limit", (json_int_t)limit.rlim_cur,
 	    (json_int_t)limit.rlim_max,
-	    "listeners", listener_save());
+	    "listeners", listener_save(), "tasks", live_save_tasks());
 }
 
 static int
@@ -365,6 +369,12 @@ on_change(void *ctx)
 	resume.world_changed = true;
 	if (live->settled)
 		say(write_world(live));
+}
+
+void
+live_world_changed(void)
+{
+	resume.world_changed = true;
 }
 
 static int

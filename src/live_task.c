@@ -18,19 +18,7 @@
 #include "steer.h"
 #include "task.h"
 
-struct running {
-	struct running *next;
-	struct live *live;
-	uint64_t id;
-	uint32_t service;
-	enum task_kind kind;
-	struct task *task;
-	struct shard *shard;            /* that is probed, a reference; or NULL */
-	uint16_t port;                  /* that leads to it; 0: none */
-	int port_fd;                    /* reserves it */
-};
-
-static struct running *all;
+struct running *live_tasks;
 
 /*
  * The way to a lane
@@ -100,17 +88,18 @@ close_way(struct running *r)
 static void
 forget(struct running *r)
 {
-	struct running **link = &all;
+	struct running **link = &live_tasks;
 
 	while (*link != r)
 		link = &(*link)->next;
 	*link = r->next;
 	close_way(r);
 	free(r);
+	live_world_changed();
 }
 
-static void
-on_done(void *ctx, const struct task_end *end)
+void
+live_task_done(void *ctx, const struct task_end *end)
 {
 	struct running *r = ctx;
 	struct live *live = r->live;
@@ -164,7 +153,7 @@ start_probe(struct running *r, const struct task_request *request,
 	order.timeout_ms = command.timeout_ms;
 	if (r->port != 0)
 		order.inherited_fd = r->port_fd;
-	r->task = task_start(&order, on_done, r, ret_text);
+	r->task = task_start(&order, live_task_done, r, ret_text);
 	return r->task != NULL ? 0 : -1;
 }
 
@@ -178,7 +167,7 @@ start_command(struct running *r, const struct task_request *request,
 		.timeout_ms = request->timeout_ms,
 	};
 
-	r->task = task_start(&order, on_done, r, ret_text);
+	r->task = task_start(&order, live_task_done, r, ret_text);
 	return r->task != NULL ? 0 : -1;
 }
 
@@ -198,20 +187,23 @@ live_run(struct live *live, const struct task_request *request, char *ret_text)
 	r->service = request->service;
 	r->kind = request->kind;
 	r->port_fd = -1;
-	r->next = all;
-	all = r;
+	r->next = live_tasks;
+	live_tasks = r;
 	result = request->kind == TASK_PROBE ?
 	    start_probe(r, request, ret_text) :
 	    start_command(r, request, ret_text);
 	if (result < 0)
 		forget(r);
+	else
+		live_keep_task(r);
+	live_world_changed();
 	return result;
 }
 
 static struct running *
 find(uint64_t id)
 {
-	struct running *r = all;
+	struct running *r = live_tasks;
 
 	while (r != NULL && r->id != id)
 		r = r->next;

@@ -22,6 +22,7 @@
 #include "crash.h"
 #include "ctlsock.h"
 #include "fd.h"
+#include "live_parts.h"
 #include "live_resume.h"
 #include "log.h"
 #include "parent.h"
@@ -216,6 +217,8 @@ execute(struct live *live)
 	if (client_fd >= 0)
 		carry_put("supd-client", &client_fd, 1, false);
 	carry_put("supd-previous", &previous, 1, false);
+	live_world_changed();   /* what tasks have said until now */
+	live_commit(live);
 	(void)parent_flush(PARENT_PATIENCE_MS);
 	log_notice("upgrade: supd %s executes supd %s (%s)", PACKAGE_VERSION,
 	    upgrade.version, upgrade.path);

@@ -25,6 +25,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -415,6 +416,21 @@ process_reap(int pidfd)
 }
 
 /* At whatever stage: exec and setuid run out of memory and processes too. */
+pid_t
+process_pid(int pidfd)
+{
+	char path[64], text[1024], *line;
+	long size;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	size = fd_read_file(AT_FDCWD, path, text, sizeof(text) - 1);
+	if (size <= 0)
+		return 0;
+	text[size] = '\0';
+	line = strstr(text, "\nPid:");
+	return line != NULL ? (pid_t)strtol(line + 5, NULL, 10) : 0;
+}
+
 bool
 spawn_refused(const struct spawn_failure *failure)
 {

@@ -20,10 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "carry.h"
 #include "fd.h"
 #include "log.h"
 #include "printable.h"
@@ -48,7 +50,8 @@ struct task {
 	int pidfd;
 	int output_fd;                  /* -1: nobody writes any more */
 	bool timed_out;
-	uint64_t start_ms;
+	uint64_t start_ms, deadline_ms;
+	char name[CARRY_NAME_BYTES_MAX + 1];    /* carried as; "": not */
 	task_done done;                 /* NULL: cancelled */
 	void *ctx;
 	uint64_t output_bytes;
@@ -100,6 +103,7 @@ leave(struct task *t)
 static void
 free_task(struct task *t)
 {
+	carry_drop(t->name);
 	reactor_unwatch(&t->exit_watch);
 	reactor_unwatch(&t->output_watch);
 	reactor_clear_alarm(&t->deadline);
@@ -107,6 +111,15 @@ free_task(struct task *t)
 	fd_close(t->pidfd);
 	fd_close(t->output_fd);
 	free(t);
+}
+
+static void
+keep_fds(const struct task *t)
+{
+	int fds[] = { t->pidfd, t->output_fd };
+
+	if (t->name[0] != '\0')
+		carry_put(t->name, fds, t->output_fd >= 0 ? 2 : 1, false);
 }
 
 /*
@@ -119,6 +132,7 @@ stop_reading(struct task *t)
 	reactor_unwatch(&t->output_watch);
 	reactor_clear_alarm(&t->pause);
 	fd_clear(&t->output_fd);
+	keep_fds(t);
 }
 
 static size_t
@@ -241,6 +255,7 @@ on_timeout(void *ctx)
 	t->timed_out = true;
 	(void)kill(-t->pid, SIGTERM);
 	(void)kill(-t->pid, SIGCONT);   /* a stopped one does not notice */
+	t->deadline_ms = clock_ms() + TASK_GRACE_MS;
 	reactor_set_alarm(&t->deadline, TASK_GRACE_MS, on_grace_over, t);
 }
 
@@ -282,6 +297,22 @@ open_output(struct task *t, const struct credentials *credentials,
 	    fchown(*ret_write_fd, credentials->uid, (gid_t)-1) < 0)
 		log_debug("a task's output stays ours: %m");
 	return fcntl(t->output_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* From now on it is one of all. */
+static void
+follow(struct task *t)
+{
+	uint64_t now_ms = clock_ms();
+
+	enter(t);
+	reactor_watch(&t->exit_watch, t->pidfd, REACTOR_READ, on_exit_watch, t);
+	if (t->output_fd >= 0)
+		reactor_watch(&t->output_watch, t->output_fd, REACTOR_READ,
+		    on_output, t);
+	reactor_set_alarm(&t->deadline, t->deadline_ms > now_ms ?
+	    t->deadline_ms - now_ms : 0, t->timed_out ? on_grace_over :
+	    on_timeout, t);
 }
 
 static int
@@ -350,11 +381,69 @@ task_start(const struct task_order *order, task_done done, void *ctx,
 		free_task(t);
 		return NULL;
 	}
-	enter(t);
-	reactor_watch(&t->exit_watch, t->pidfd, REACTOR_READ, on_exit_watch, t);
-	reactor_watch(&t->output_watch, t->output_fd, REACTOR_READ, on_output,
-	    t);
-	reactor_set_alarm(&t->deadline, order->timeout_ms, on_timeout, t);
+	t->deadline_ms = t->start_ms + order->timeout_ms;
+	follow(t);
+	return t;
+}
+
+/*
+ * From one supd to the next
+ */
+
+void
+task_keep(struct task *t, const char *name)
+{
+	(void)strcpy(t->name, name);
+	keep_fds(t);
+}
+
+void
+task_describe(const struct task *t, struct task_memo *ret)
+{
+	*ret = (struct task_memo){ .pid = t->pid, .timed_out = t->timed_out,
+		.start_ms = t->start_ms, .deadline_ms = t->deadline_ms };
+	(void)printable_copy(ret->output, sizeof(ret->output), t->output,
+	    kept_bytes(t), "\n\t");
+}
+
+static void
+take_fds(struct task *t)
+{
+	struct stat status;
+	int fd, *place;
+
+	while ((fd = carry_take(t->name)) >= 0) {
+		place = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ?
+		    &t->output_fd : &t->pidfd;
+		fd_close(*place);
+		*place = fd;
+	}
+}
+
+struct task *
+task_restore(const struct task_memo *memo, const char *name, task_done done,
+    void *ctx)
+{
+	struct task *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->pidfd = t->output_fd = -1;
+	t->done = done;
+	t->ctx = ctx;
+	t->pid = memo->pid;
+	t->timed_out = memo->timed_out;
+	t->start_ms = memo->start_ms;
+	t->deadline_ms = memo->deadline_ms;
+	(void)strcpy(t->name, name);
+	take_fds(t);
+	if (t->pidfd < 0 || process_pid(t->pidfd) != t->pid) {
+		free_task(t);
+		return NULL;
+	}
+	keep(t, memo->output, strlen(memo->output));
+	keep_fds(t);
+	follow(t);
 	return t;
 }
 

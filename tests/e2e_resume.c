@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -245,6 +246,49 @@ test_damaged_world(void **state)
 	supd_stop();
 }
 
+static void
+open_gate(void)
+{
+	int fd = open(e2e_path("gate"), O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* A hook that runs goes on, and how it ends decides. */
+static void
+test_hook(void **state)
+{
+	const json_t *hook;
+	json_t *last;
+
+	(void)state;
+	begin(SUPD_PLAIN, 20);
+	assert_int_equal(mkfifo(e2e_path("gate"), 0600), 0);
+	e2e_write("hook", 0755, "#!/bin/sh\necho before\n"
+	    "echo hook >&2\n: <gate\necho after\n");
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nready = notify\nworking_directory = %s\n"
+	    "before_rollout = %s\n", e2e_path("web"), run.target, WORKERS,
+	    e2e_path(""), e2e_path("hook"));
+	install();
+	supctl("reload", "web", "--no-wait");
+	assert_ended(0, "rolling out");
+	rollout_await_phase("web", "prepare");
+	strike(UPGRADE);
+	strike(CRASH);
+	open_gate();
+	last = rollout_await_verdict("web", run.revision, "complete");
+	hook = json_array_get(json_object_get(last, "hooks"), 0);
+	assert_string_equal(json_string_value(json_object_get(hook, "name")),
+	    "before_rollout");
+	assert_non_null(strstr(json_string_value(json_object_get(hook,
+	    "output")), "after"));
+	json_decref(last);
+	(void)load_end_clean(&run.load);
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -253,6 +297,7 @@ main(void)
 		E2E_TEST(test_crashes),
 		E2E_TEST(test_kills),
 		E2E_TEST(test_damaged_world),
+		E2E_TEST(test_hook),
 	};
 
 	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
