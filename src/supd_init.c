@@ -7,7 +7,6 @@
 #include <link.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,19 +29,12 @@ static int signals_fd;
 static sigset_t child_mask;
 static struct rlimit child_files;
 
-void
-init_say(const char *format, ...)
+bool
+init_has_log(void)
 {
 	struct pollfd error = { STDERR_FILENO, POLLOUT, 0 };
-	char line[512] = "supd-init: ";
-	va_list arguments;
 
-	va_start(arguments, format);
-	(void)vsnprintf(strchr(line, '\0'), 500, format, arguments);
-	va_end(arguments);
-	(void)strcat(line, "\n");
-	if (poll(&error, 1, 0) > 0)     /* else nobody reads it */
-		(void)!write(STDERR_FILENO, line, strlen(line));
+	return poll(&error, 1, 0) > 0;
 }
 
 static int64_t
@@ -72,7 +64,7 @@ become_child(void)
 	    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
 	    "/sbin:/bin", 0) == 0)
 		(void)execvp(command[0], command);
-	init_say("cannot execute %s: %s", command[0], strerror(errno));
+	init_say("cannot execute %s: %m", command[0]);
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
@@ -82,8 +74,7 @@ child_has_ended(int status)
 {
 	init_store_read(child);         /* its last words */
 	child = 0;
-	code = WIFEXITED(status) ? WEXITSTATUS(status) :
-	    128 + WTERMSIG(status);
+	code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	over = stops || code == 0 || init_stored_count == 0;
 	delay_ms = now_ms() - start_ms >= INIT_SETTLED_MS ? 0 :
 	    MIN(MAX(2 * delay_ms, INIT_DELAY_MIN_MS), INIT_DELAY_MAX_MS);
@@ -160,7 +151,8 @@ static void
 set_up(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	int count = pid && fds && atoi(pid) == getpid() ? atoi(fds) : 0;
+	int count = pid && fds && atoi(pid) == getpid() ?
+	    MAX(0, MIN(atoi(fds), INIT_FDS_MAX / 2)) : 0;
 	struct rlimit files = { 0, 2 * INIT_FDS_MAX };
 	sigset_t signals;
 
@@ -174,22 +166,21 @@ set_up(void)
 		files.rlim_max = child_files.rlim_max;
 	files.rlim_cur = MIN(INIT_FDS_MAX, files.rlim_max / 8 * 7);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
-	if (count < 0 || (rlim_t)count > files.rlim_cur / 2)
-		count = 0;
 	(void)close_range((unsigned)count + 3, ~0U, 0);
 	signals_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (init_store_open(signals_fd, count, getenv("LISTEN_FDNAMES")) < 0) {
-		init_say("cannot start: %s", strerror(errno));
-		exit(1);
-	}
+	if (init_store_open(signals_fd, count, getenv("LISTEN_FDNAMES")) < 0)
+		err(1, "cannot start");
 }
 
 int
 main(int argc, char **argv)
 {
 	static char supd[] = "supd", *standard[] = { supd, NULL }, *end;
+	static char line[512];
+	int64_t left_ms;
 	long grace_s = 10;
 
+	(void)setvbuf(stderr, line, _IOLBF, sizeof(line));
 	if (argc > 2 && strcmp(argv[1], "--grace") == 0) {
 		grace_s = strtol(argv[2], &end, 10);
 		grace_s = end == argv[2] || *end != '\0' ? -1 : grace_s;
@@ -200,9 +191,8 @@ main(int argc, char **argv)
 	else if (argv[1] != NULL && argv[1][0] == '-')
 		grace_s = -1;
 	if (grace_s < 0 || grace_s > INIT_GRACE_S_MAX) {
-		init_say(PACKAGE_VERSION ", usage: supd-init [--grace SECONDS, "
-		    "from 0 to %d] [--] [COMMAND [ARGUMENT]...]",
-		    INIT_GRACE_S_MAX);
+		init_say(PACKAGE_VERSION ", usage: supd-init [--grace SECONDS] "
+		    "[--] [COMMAND]...; from 0 to %d", INIT_GRACE_S_MAX);
 		return 2;
 	}
 	command = argv[1] != NULL ? argv + 1 : standard;
@@ -210,13 +200,15 @@ main(int argc, char **argv)
 	set_up();
 	start_ms = now_ms();
 	while (!over) {
-		if (child == 0 && start_ms <= now_ms() && (child = fork()) == 0)
+		left_ms = start_ms - now_ms();
+		if (child != 0 || left_ms > 0)
+			(void)turn(child != 0 ? -1 : left_ms);
+		else if ((child = fork()) == 0)
 			become_child();
-		if (child < 0) {
-			init_say("cannot fork: %s", strerror(errno));
-			child_has_ended(126 << 8);
-		}
-		(void)turn(child != 0 ? -1 : start_ms - now_ms());
+		if (child >= 0)
+			continue;
+		init_say("cannot fork: %m");
+		child_has_ended(126 << 8);
 	}
 	if (getpid() == 1 && end_others(SIGTERM, grace_s)) {
 		init_say("killing what SIGTERM has not ended");

@@ -13,6 +13,7 @@
 #ifndef SUPD_SUPD_INIT_H
 #define SUPD_SUPD_INIT_H
 
+#include <err.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -35,8 +36,9 @@ enum {
 	INIT_MESSAGES_PER_TURN = 1024,  /* strangers can send for ever */
 };
 
-/* Writes a line to standard error, as far as there is room for it. */
-void init_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As warnx(3), but nothing waits for a log that nobody reads. */
+#define init_say(...) (init_has_log() ? warnx(__VA_ARGS__) : (void)0)
+bool init_has_log(void);
 
 /*
  * The store: systemd's protocol, so that a service has one way to survive its

@@ -3,10 +3,8 @@
  */
 #include "supd_init.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -40,7 +38,7 @@ init_boot_mount(void)
 		(void)stat(mounts[i].parent, &above);
 		if (here.st_dev == above.st_dev && mount(type, path, type,
 		    mounts[i].flags, mounts[i].options) < 0)
-			init_say("cannot mount %s: %s", path, strerror(errno));
+			init_say("cannot mount %s: %m", path);
 	}
 }
 
@@ -74,6 +72,5 @@ init_boot_end(bool reboots)
 	sync();
 	(void)mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	(void)reboot(reboots ? RB_AUTOBOOT : RB_POWER_OFF);
-	init_say("cannot %s: %s", reboots ? "reboot" : "power off",
-	    strerror(errno));
+	init_say("cannot %s: %m", reboots ? "reboot" : "power off");
 }

@@ -89,16 +89,13 @@ read_message(pid_t child)
 		return false;
 	for (struct cmsghdr *item = CMSG_FIRSTHDR(&header); item != NULL;
 	    item = CMSG_NXTHDR(&header, item))
-		if (item->cmsg_type == SCM_CREDENTIALS) {
+		if (item->cmsg_type == SCM_CREDENTIALS)
 			memcpy(&sender, CMSG_DATA(item), sizeof(sender));
-		} else {
-			fds_bytes = item->cmsg_len - CMSG_LEN(0);
+		else if ((fds_bytes = item->cmsg_len - CMSG_LEN(0)) > 0)
 			memcpy(fds, CMSG_DATA(item), fds_bytes);
-		}
 	if (is_cut)
-		init_say("a message was ignored: it has over %d bytes, or there "
-		    "is no room for its fds beside %d (RLIMIT_NOFILE)",
-		    INIT_MESSAGE_BYTES, init_stored_count);
+		init_say("a message is too long and ignored, or there is no room "
+		    "for its fds beside %d", init_stored_count);
 	if (child == 0 || sender.pid != child || is_cut)
 		length = 0;
 	memcpy(text + 1 + length, "\n", 2);
@@ -130,7 +127,6 @@ init_store_open(int signals_fd, int listen_fds, char *listen_names)
 	struct sockaddr *any = (struct sockaddr *)&address;
 	socklen_t size = sizeof(address);
 	struct epoll_event input = { .events = EPOLLIN, .data.fd = 0 };
-	int on = 1;
 
 	for (int fd = 3; fd < 3 + listen_fds; fd++) {
 		const char *name = strsep(&listen_names, ":");
@@ -142,7 +138,8 @@ init_store_open(int signals_fd, int listen_fds, char *listen_names)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, signals_fd, &input) < 0 ||
 	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, notify_fd, &input) < 0 ||
-	    setsockopt(notify_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
+	    setsockopt(notify_fd, SOL_SOCKET, SO_PASSCRED, &(int){ 1 },
+	    sizeof(int)) < 0 ||
 	    bind(notify_fd, any, sizeof(address.sun_family)) < 0 ||
 	    getsockname(notify_fd, any, &size) < 0)
 		return -1;
@@ -162,8 +159,7 @@ init_store_hand_over(void)
 		if (names[fd][0] == '\0')
 			continue;
 		if (end - list >= INIT_VARIABLE_BYTES - INIT_NAME_BYTES) {
-			init_say("LISTEN_FDNAMES has no room for '%s' (fd %d) "
-			    "and what follows", names[fd], fd);
+			init_say("LISTEN_FDNAMES has no room for '%s'", names[fd]);
 			break;
 		}
 		if (dup2(fd, to) < 0 || fcntl(to, F_SETFD, 0) < 0)
