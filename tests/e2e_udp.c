@@ -1,6 +1,7 @@
 /*
  * UDP services: a rolling reload and a canary under load, in which each datagram
- * is answered, and no flow meets the old release again after the new one.
+ * is answered, and no flow meets the old release again after the new one; also if
+ * supd ends meanwhile.
  */
 #include "e2e.h"
 
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,18 +102,25 @@ count_of(const char *version)
 }
 
 static void
-begin(const char *keys)
+begin_how(unsigned how, const char *keys)
 {
 	port = e2e_port();
 	e2e_install("dns", "--version v1");
 	e2e_configure("[service dns]\ncommand = %s\n"
 	    "listen = udp:127.0.0.1:%u\nworkers = %d\nready = notify\n%s\n",
 	    e2e_path("dns"), port, WORKERS, keys);
-	supd_start_ready(WORKERS);
+	if (!supd_start_ready_how(how, WORKERS))
+		skip();
 	open_flows();
 	exchange();
 	assert_int_equal(count_of("v1"), FLOWS);
 	e2e_install("dns", "--version v2");
+}
+
+static void
+begin(const char *keys)
+{
+	begin_how(SUPD_PLAIN, keys);
 }
 
 static void
@@ -215,6 +224,51 @@ test_canary_is_aborted(void **state)
 	supd_stop();
 }
 
+static bool
+rolls_out(void)
+{
+	json_t *status = rollout_status("dns");
+	bool runs = !json_is_null(json_object_get(status, "rollout"));
+
+	json_decref(status);
+	return runs;
+}
+
+/* Flows stay where they are while there is no supd, and with the next one. */
+static void
+test_supd_ends(void **state)
+{
+	static const int signals[] = { SIGKILL, SIGSEGV };
+	unsigned half;
+
+	(void)state;
+	begin_how(SUPD_UNDER_INIT, "strategy = canary\n"
+	    "steps = 50% pause, 100%");
+	supctl("reload", "dns", "--no-wait");
+	assert_int_equal(program_code, 0);
+	while (!is_at_half())
+		exchange();
+	exchange();
+	half = count_of("v2");
+	for (unsigned i = 0; i < 2; i++) {
+		supd_strike(signals[i]);
+		for (unsigned k = 0; k < 20; k++) {
+			exchange();
+			assert_int_equal(count_of("v2"), half);
+		}
+		assert_true(is_at_half());
+		exchange();
+		assert_int_equal(count_of("v2"), half);
+	}
+	supctl("rollout", "resume", "dns");
+	assert_int_equal(program_code, 0);
+	while (rolls_out())
+		exchange();
+	json_decref(rollout_await_verdict("dns", 2, "complete"));
+	assert_int_equal(moved_back, 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -222,6 +276,7 @@ main(void)
 		E2E_NET_TEST(test_rolling),
 		E2E_NET_TEST(test_canary),
 		E2E_NET_TEST(test_canary_is_aborted),
+		E2E_NET_TEST(test_supd_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

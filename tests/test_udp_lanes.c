@@ -286,6 +286,7 @@ test_error_waits(void **state)
 	    .sin_port = htons(free_port()),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const int on = 1;
+	int flow;
 
 	(void)state;
 	shard_unref(pair.shards[1]);    /* or it might be told instead */
@@ -293,6 +294,10 @@ test_error_waits(void **state)
 	    &on, sizeof(on)), 0);
 	assert_int_equal(sendto(pair.shards[0]->fd, "x", 1, 0,
 	    (struct sockaddr *)&nobody, sizeof(nobody)), 1);
+	/* And one that nobody takes, as of a worker that is busy for long. */
+	flow = flow_open(&pair);
+	assert_int_equal(send(flow, "x", 1, 0), 1);
+	close(flow);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(poll(&watch, 1, WAIT_MS), 1);
 		assert_true(listener_watch_read());
