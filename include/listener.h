@@ -111,7 +111,9 @@ void shard_unref(struct shard *);
  * for everybody from now on, workers too.  Connections that wait in it, and
  * handshakes on their way, go to the others by the kernel's choice if
  * listener_migrates(), else they are reset.  A UDP socket is dead only when no
- * worker has it any more, and what waits in it is lost.  All fields are 0 while
+ * worker has it any more, and what waits in it is lost.  One that supd was
+ * started with stays as it is, for who starts supd again, unless something waits
+ * in it.  All fields are 0 while
  * others have a reference, or the same socket under another name.
  */
 void shard_close(struct shard *, struct shard_end *ret_end);

@@ -202,6 +202,9 @@ void lanes_forget(struct lanes *, const struct shard *);
 int listener_adopt(const struct listener_spec *, uint32_t *ret_number,
     struct path_node *ret_node);
 
+/* It is the unit's, and stays open when a lane with it is closed. */
+bool listener_is_offered(uint64_t inode);
+
 /* Closes strays at the address of an open listener; all, when there will be no
  * more. */
 void listener_close_strays(void);

@@ -6,7 +6,10 @@
  *   offers    came under a name that is not ours: of the unit that starts supd
  *             (systemd.socket(5)), or of a supd before it that had them (o<N>).
  *             They stay open for as long as supd runs, as the unit's own are,
- *             and a listener gets a double, today or after a reload
+ *             and a listener gets a double, today or after a reload.  A lane
+ *             that is closed leaves them listening: nothing is steered there
+ *             while supd has another, and all that comes is theirs, and the
+ *             unit's, when supd has gone
  *
  * Owns the fds of both.
  */
@@ -37,6 +40,7 @@ struct stray {
 struct offer {
 	char name[CARRY_NAME_BYTES_MAX + 1];    /* under which it came */
 	int fd;
+	uint64_t inode;
 };
 
 static struct stray strays[STRAYS_MAX];
@@ -56,6 +60,14 @@ is_ours(const char *prefix)
 		return true;
 	return prefix[0] != '\0' && strchr("prstuw", prefix[0]) != NULL &&
 	    prefix[1] >= '0' && prefix[1] <= '9';
+}
+
+static uint64_t
+inode_of(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
 static void
@@ -89,6 +101,7 @@ add_offer(const char *name, int fd)
 	}
 	(void)snprintf(offer->name, sizeof(offer->name), "%s", name);
 	offer->fd = fd_to_private(fd);
+	offer->inode = inode_of(offer->fd);
 	/* The parent has it, and gives it to the next supd by itself. */
 	(void)snprintf(own, sizeof(own), "o%u", offer_count++);
 	carry_put(own, &offer->fd, 1, false);
@@ -142,12 +155,14 @@ collect_strays(void)
  * Adopting
  */
 
-static uint64_t
-inode_of(int fd)
+bool
+listener_is_offered(uint64_t inode)
 {
-	struct stat status;
-
-	return fstat(fd, &status) == 0 ? status.st_ino : 0;
+	for (uint32_t i = 0; i < offer_count; i++) {
+		if (offers[i].inode == inode)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -176,7 +191,8 @@ drop_stray(uint32_t index)
 static void
 close_lane(const struct listener_spec *spec, uint32_t index)
 {
-	if (address_accepts(&spec->address))
+	if (address_accepts(&spec->address) &&
+	    !listener_is_offered(inode_of(strays[index].fd)))
 		(void)shutdown(strays[index].fd, SHUT_RD);
 	drop_stray(index);
 }
@@ -209,6 +225,8 @@ adopt_stray(const struct listener_spec *spec, uint32_t *ret_number,
 			close_lane(spec, i);
 	}
 	*ret_number = stray.number;
+	if (listener_is_offered(inode_of(stray.fd)))
+		*ret_node = (struct path_node){ 0, 0 };
 	log_notice("listener %s (%s): goes on with the socket that an earlier "
 	    "supd left (shard %u)", spec->name, spec->address_text,
 	    stray.number);
@@ -316,6 +334,8 @@ void
 listener_close_strays(void)
 {
 	collect_strays();
+	if (stray_count > 0)
+		collect_offers("");
 	for (const struct listener *l = listener_first(); l != NULL;
 	    l = l->next)
 		close_strays_at(l);

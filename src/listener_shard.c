@@ -111,12 +111,12 @@ adopt(struct shard *shard, struct path_node *ret_node)
 	if (fd < 0)
 		return fd;
 	/* One of ours is in use: workers that have set the flag by themselves
-	 * would sleep in accept(2) without it.  Best effort for others, which
-	 * serve in any case. */
+	 * would sleep in accept(2) without it.  Best effort: it serves in any
+	 * case. */
+	if (number == 0 || spec->nonblocking)
+		(void)set_nonblocking(fd, spec->nonblocking);
 	if (number != 0)
 		shard->number = number;
-	else
-		(void)set_nonblocking(fd, spec->nonblocking);
 	if (address_has_file(&spec->address) && number != 0)
 		(void)listener_path_set(spec, ret_node);
 	return fd;
@@ -360,11 +360,13 @@ close_lane(struct shard *shard, struct shard_end *ret_end)
 
 	ret_end->queued = take_waiting(shard);
 	ret_end->migrates = tcp && listener_migrates();
-	disown(shard, shard->fd);
 	/* Someone else may have it, and would keep it in the group.  It does
 	 * not end a UDP socket, and makes whoever reads that one spin. */
-	if (tcp)
+	if (tcp && (ret_end->queued != 0 ||
+	    !listener_is_offered(shard->inode))) {
+		disown(shard, shard->fd);
 		(void)shutdown(shard->fd, SHUT_RD);
+	}
 	close_fd(shard);
 	lanes_left(lanes, shard->inode);
 }

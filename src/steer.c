@@ -254,7 +254,8 @@ note_strangers(struct lanes *lanes, const struct group_look *look)
 	struct steer_state *state = &lanes->state;
 
 	for (uint32_t i = 0; i < look->count; i++) {
-		if (is_ours(lanes, look->inodes[i]))
+		if (is_ours(lanes, look->inodes[i]) ||
+		    listener_is_offered(look->inodes[i]))
 			continue;
 		state->stranger_count++;
 		state->stranger_inode = look->inodes[i];
@@ -360,14 +361,10 @@ lanes_restore(struct lanes *lanes, const struct socket_group *group,
 void
 lanes_left(struct lanes *lanes, uint64_t inode)
 {
-	const struct shard *other = lanes_first(lanes);
-
 	lanes_refresh(lanes);
-	if (other == NULL || group_index(&lanes->group, inode) < 0)
-		return;
-	/* A worker has it still, and so its number (see shard_close()). */
-	if (lanes->state.look_error == 0 &&
-	    address_is_udp(&other->listener->spec->address))
+	/* It may have its number still: see shard_close(). */
+	if (group_index(&lanes->group, inode) < 0 ||
+	    lanes->state.look_error == 0 || listener_is_offered(inode))
 		return;
 	/* The kernel does not tell, but we know. */
 	group_leave(&lanes->group, inode);

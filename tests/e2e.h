@@ -107,8 +107,10 @@ enum supd_how {
 	SUPD_AS_INIT = 1 << 3,          /* first process of a pid namespace */
 	SUPD_FIXED_SYSCTLS = 1 << 4,    /* /proc/sys is read-only */
 	SUPD_UNDER_INIT = 1 << 5,       /* supd-init starts it, again too */
+	SUPD_WITH_SOCKET = 1 << 6,      /* LISTEN_FDS: e2e_given_socket */
 };
 extern unsigned e2e_fd_limit;
+extern int e2e_given_socket;
 
 /* Starts supd with supd.conf; does not wait.  False: not permitted here. */
 bool supd_start(unsigned how);

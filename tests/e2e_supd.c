@@ -30,6 +30,7 @@ enum {
 
 pid_t supd_pid;
 unsigned e2e_fd_limit;
+int e2e_given_socket = -1;
 
 static int supd_pidfd = -1;
 static struct {
@@ -227,6 +228,19 @@ fix_sysctls(void)
 		_exit(125);
 }
 
+/* As its unit would, at fd 3. */
+static void
+give_socket(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "1", 1);
+	setenv("LISTEN_FDNAMES", "given.socket", 1);
+	(void)fcntl(3, F_SETFD, 0);
+}
+
 static void
 run_supd(unsigned how, int log_fd)
 {
@@ -248,11 +262,15 @@ run_supd(unsigned how, int log_fd)
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(log_fd, 2);
-	close_range(3, ~0U, 0);
+	if ((how & SUPD_WITH_SOCKET) != 0)
+		dup2(e2e_given_socket, 3);
+	close_range((how & SUPD_WITH_SOCKET) != 0 ? 4 : 3, ~0U, 0);
 	if ((how & SUPD_CLOSED_INPUT) != 0) {
 		close(0);
 		close(1);
 	}
+	if ((how & SUPD_WITH_SOCKET) != 0)
+		give_socket();
 	if ((how & SUPD_UNDER_INIT) != 0)
 		execl(e2e_program("supd-init"), "supd-init",
 		    e2e_program("supd"), "-c", e2e_path("supd.conf"), NULL);

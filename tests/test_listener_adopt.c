@@ -31,6 +31,19 @@ unit_socket(const struct listener_spec *spec, bool reuse_port)
 	return fd;
 }
 
+/* The fd that came with this number. */
+static int
+fd_that_came(uint32_t number)
+{
+	char name[CARRY_NAME_BYTES_MAX + 1];
+	int fd;
+
+	snprintf(name, sizeof(name), "s%u", number);
+	fd = carry_take(name);
+	carry_come(name, fd);
+	return fd;
+}
+
 static uint64_t
 inode_of(int fd)
 {
@@ -56,7 +69,10 @@ test_bound_anew(void **state)
 		int client = connect_to(&spec);
 
 		end_supd();
-		spec.nonblocking = true;
+		spec.nonblocking = family == SPEC_IPV4;
+		/* Else as by a worker, which relies on it. */
+		if (!spec.nonblocking)
+			fcntl(fd_that_came(number), F_SETFL, O_NONBLOCK);
 		spec.backlog = 2 * BACKLOG;
 		spec.mode = 0600;
 		shard = open_or_fail(&spec);
@@ -236,11 +252,24 @@ check_unit_with_lanes(bool reuse_port)
 		pair_steer(&pair, STEER_RANDOM, lane == 0 ? 0 : 1000);
 		expect_lane(&pair, lane);
 	}
-	/* The lane of the unit's socket goes, and later it is used again. */
+	/* The lane of the unit's socket goes: it is left as it is, but gets
+	 * nothing while we have another, which can have others beside it. */
 	shard_unref(pair.shards[0]);
-	assert_serves(pair.shards[1]);
-	shard_unref(pair.shards[1]);
+	assert_int_equal(listener_strangers(pair.listener), 0);
+	pair.shards[0] = pair.shards[1];
+	expect_lane(&pair, 0);
+	pair.shards[1] = join_or_fail(pair.listener);
+	for (int lane = 0; lane < LANES; lane++) {
+		pair_steer(&pair, STEER_RANDOM, lane == 0 ? 0 : 1000);
+		expect_lane(&pair, lane);
+	}
+	/* When supd has gone, all that comes is the unit's. */
+	pair_close(&pair);
+	client = connect_to(&spec);
+	assert_true(client >= 0);
 	pair.shards[0] = open_or_fail(&spec);
+	close(accept_from(pair.shards[0]));
+	close(client);
 	pair.shards[1] = join_or_fail(pair.listener = pair.shards[0]->listener);
 	expect_lane(&pair, 0);
 	pair_close(&pair);
@@ -253,6 +282,38 @@ test_unit_with_lanes(void **state)
 	check_unit_with_lanes(true);
 	if (geteuid() == 0)
 		check_unit_with_lanes(false);
+}
+
+/* What waits goes to the others, though the unit's socket ends by it. */
+static void
+test_unit_with_somebody_waiting(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4);
+	struct lane_pair pair;
+	struct shard_end end;
+	int client;
+
+	(void)state;
+	spec.nonblocking = true;
+	carry_come("waiting.socket", unit_socket(&spec, true));
+	pair.shards[0] = open_or_fail(&spec);
+	pair.listener = pair.shards[0]->listener;
+	pair.shards[1] = join_or_fail(pair.listener);
+	client = connect_to(&spec);
+	pair_steer(&pair, STEER_RANDOM, 1000);
+	if (network_is_mine())
+		network_set_migrate(true);
+	end = close_shard(pair.shards[0]);
+	assert_int_equal(end.queued, 1);
+	if (end.migrates)
+		close(accept_from(pair.shards[1]));
+	close(client);
+	shard_unref(pair.shards[1]);
+	pair.shards[0] = open_or_fail(&spec);   /* it listens again */
+	pair.listener = pair.shards[0]->listener;
+	pair.shards[1] = join_or_fail(pair.listener);
+	expect_lane(&pair, 0);
+	pair_close(&pair);
 }
 
 /* Of one address, but not of one kind. */
@@ -284,6 +345,7 @@ group(void)
 		KEEP_TEST(test_from_the_unit_later),
 		KEEP_TEST(test_unit_without_lanes),
 		KEEP_TEST(test_unit_with_lanes),
+		KEEP_TEST(test_unit_with_somebody_waiting),
 		KEEP_TEST(test_unit_of_another_kind),
 	};
 
