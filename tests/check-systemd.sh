@@ -110,7 +110,7 @@ put_files() {
 put_programs
 put_units
 put_files
-sh "$tests/machine.sh" boot "$root" /sbin/init 60 >"$dir/console"
+sh "$tests/machine.sh" boot "$root" /sbin/init 120 >"$dir/console"
 status=$?
 sed 's/^/# /' "$dir/console"
 grep -E '^machine: (not )?ok ' "$dir/console" >"$dir/said"

@@ -97,6 +97,21 @@ restart_within_a_rollout() {
 	judge 'a rollout goes on after a restart'
 }
 
+fed_since() {   # WHEN, as the watchdog was fed last
+	[ "$(show WatchdogTimestampMonotonic)" != "$1" ]
+}
+
+# What the parent is to it passes over to the next one, which is this process.
+upgrade() {
+	before=$(workers) main=$(show MainPID)
+	supctl upgrade && [ "$(show MainPID)" = "$main" ] &&
+	    [ "$(workers)" = "$before" ]
+	judge 'it is upgraded'
+	fed=$(show WatchdogTimestampMonotonic)
+	until_true fed_since "$fed" && [ "$(show MainPID)" = "$main" ]
+	judge 'its watchdog is fed after that'
+}
+
 two_others() {  # PIDS
 	[ "$(workers | wc -w)" -eq 2 ] && [ "$(workers)" != "$1" ] &&
 	    show StatusText | grep -q '^1 service, 2 of 2 workers ready'
@@ -125,6 +140,7 @@ echo 0 >/proc/sys/kernel/printk
 start
 use
 reload
+upgrade
 outlives 2 'kill -9' kill_main KILL
 outlives 2 'a restart' systemctl restart supd
 restart_within_a_rollout
