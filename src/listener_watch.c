@@ -58,15 +58,15 @@ event_for(struct shard *shard, bool armed)
 	};
 }
 
+/* One that cannot be changed now is found again as it is, with the next event or
+ * the next sample. */
 static void
 set_armed(struct shard *shard, bool armed)
 {
 	struct epoll_event event = event_for(shard, armed);
-	int result;
 
-	result = epoll_ctl(watch_fd, EPOLL_CTL_MOD, shard->fd, &event);
-	assert(result == 0);
-	shard->sampled = !armed;
+	if (epoll_ctl(watch_fd, EPOLL_CTL_MOD, shard->fd, &event) == 0)
+		shard->sampled = !armed;
 }
 
 /* A TCP one may have been revived by a worker's listen(). */
