@@ -119,6 +119,7 @@ open_program(char *ret_text)
 	    fstat(upgrade.program_fd, &upgrade.program) == 0)
 		return 0;
 	(void)snprintf(ret_text, REASON_BYTES_MAX, "%s", strerror(errno));
+	fd_clear(&upgrade.program_fd);
 	return -1;
 }
 
