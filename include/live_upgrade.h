@@ -6,9 +6,9 @@
 
 #include "live.h"
 
-/* Notes where this build was installed, and who asked for it; after
- * carry_init(). */
-void live_upgrade_init(void);
+/* Notes where this build was installed, who asked for it, and the way back if
+ * there is one; after carry_init(). */
+void live_upgrade_init(const struct carried *);
 
 /*
  * Begins an upgrade to the build at this path (NULL: where this one was

@@ -115,12 +115,12 @@ crash_init(char *const *argv, const struct carried *carried)
 	sigset_t set;
 	int fd;
 
+	crash.argv = argv;
+	crash.pid = getpid();
 	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	crash.program_fd = fd_to_private(fd);
-	crash.argv = argv;
-	crash.pid = getpid();
 	if (carried->cause == CARRY_CRASH)
 		crash.last_ms = carried->began_ms;
 	(void)backtrace(&frame, 1);

@@ -288,8 +288,21 @@ live_upgrade_done(struct live *live)
 		command_upgrade_failed(live->command, client, c->detail);
 }
 
+/* One that an upgrade went back to came by the same manifest, and is itself what
+ * that names. */
+static void
+find_way_back(const struct carried *carried)
+{
+	int previous = carry_take("supd-previous");
+
+	if (carried->cause == CARRY_UPGRADE)
+		crash_return_to(previous);
+	else
+		fd_close(previous);
+}
+
 void
-live_upgrade_init(void)
+live_upgrade_init(const struct carried *carried)
 {
 	static const char deleted[] = " (deleted)";
 	ssize_t size = readlink("/proc/self/exe", own_path,
@@ -297,6 +310,7 @@ live_upgrade_init(void)
 	size_t tail = sizeof(deleted) - 1;
 
 	came_fd = carry_take("supd-client");
+	find_way_back(carried);
 	if (size < 0)
 		size = 0;
 	own_path[size] = '\0';

@@ -394,11 +394,10 @@ find_places(struct live *live)
 	if (error < 0)
 		fail("take over from the supd before", -error);
 	live->argv = next_argv(live);
-	live_upgrade_init();
+	live_upgrade_init(&carried);
 	error = crash_init(live->argv, &carried);
 	if (error < 0)
 		fail("prepare for a crash", -error);
-	crash_return_to(carry_take("supd-previous"));
 	if (live_resume_find(live, &carried))
 		return NULL;
 	config = read_configuration(live->config_path);
