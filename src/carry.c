@@ -152,6 +152,14 @@ carry_put(const char *name, const int *fds, unsigned count, bool store)
 	tell_parent(e, store);
 }
 
+/* What came is still the one's before, until carry_settle(): should this supd not
+ * get there, the parent gives it to another. */
+static bool
+may_be_needed(const char *name)
+{
+	return carry.unsettled && *carry_link(name, true) != 0;
+}
+
 void
 carry_drop(const char *name)
 {
@@ -159,7 +167,7 @@ carry_drop(const char *name)
 
 	if (*link == 0)
 		return;
-	if (carry.entries[*link].store)
+	if (carry.entries[*link].store && !may_be_needed(name))
 		parent_remove(name);
 	carry_free(link);
 }

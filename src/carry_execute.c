@@ -136,9 +136,9 @@ carry_execute(int program_fd, char *const *argv, const struct carried *carried)
 	static char variable[64];
 	void (*set)(int flags) = carry.unsettled ? set_flags_of_originals :
 	    set_flags;
-	int error = 0;
+	int error = carry.torn ? -EMFILE : 0;
 
-	if (!carry.unsettled && ftruncate(carry.manifest_fd, 0) < 0)
+	if (error == 0 && !carry.unsettled && ftruncate(carry.manifest_fd, 0) < 0)
 		error = -errno;
 	if (error == 0)
 		error = write_head(carried);

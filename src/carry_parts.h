@@ -37,8 +37,9 @@ struct carry_table {
 	int manifest_fd;
 	int *originals;                 /* of what came */
 	size_t original_count;
-	bool unsure;                    /* the parent may not have heard all */
+	bool unsure;                    /* what the parent has is not known */
 	bool unsettled;                 /* manifest_fd is the one that came */
+	bool torn;                      /* and no more what came by it */
 	bool full;                      /* and that was said */
 	bool ready;
 };

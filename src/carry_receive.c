@@ -53,8 +53,8 @@ receive(const char *name, int fd, bool store)
 	e->store = store;
 }
 
-/* Without room for a double there is no way back to the supd before.  False: it
- * is not there. */
+/* Without room for a double nothing can be handed on before carry_settle().
+ * False: it is not there. */
 static bool
 receive_original(const char *name, int fd, bool store)
 {
@@ -67,7 +67,7 @@ receive_original(const char *name, int fd, bool store)
 	}
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, FD_PRIVATE);
 	if (copy < 0)
-		carry.unsettled = false;
+		carry.torn = true;
 	else
 		carry.originals[carry.original_count++] = fd;
 	receive(name, copy >= 0 ? copy : fd, store);
@@ -261,7 +261,7 @@ void
 carry_settle(void)
 {
 	forget_came();
-	carry.unsettled = false;
+	carry.unsettled = carry.torn = false;
 	for (size_t i = 0; i < carry.original_count; i++)
 		fd_close(carry.originals[i]);
 	carry.original_count = 0;
