@@ -30,7 +30,7 @@ void journal_close(struct journal *);
 int journal_append(struct journal *, const char *bytes, size_t size_bytes);
 int journal_replace(struct journal *, const char *bytes, size_t size_bytes);
 
-/* All of it, with a NUL behind it, the caller's to free; NULL without memory. */
+/* All of it, with a NUL behind it, the caller's to free; NULL: not to be had. */
 char *journal_read(const struct journal *, size_t *ret_size_bytes);
 
 #endif

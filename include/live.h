@@ -6,6 +6,7 @@
  *   live_socket.c  listeners in the loop: the broken and the crowded ones
  *   live_parent.c  what systemd or supd-init is told
  *   live_keep.c    handles of what outlives supd
+ *   live_lost.c    what a resume could not take over
  *   live_resume.c  going on where another supd was
  *   live_upgrade.c another build of supd takes over
  */
@@ -36,6 +37,8 @@ struct live {
 	int64_t restarted_s;            /* 0: as the first one */
 	char restarted_why[128];
 	bool engine_lost;               /* there was a state, and it was no use */
+	const char *lost;               /* not taken over from the supd before; */
+					/* NULL: nothing */
 	bool begun;                     /* it has had its first turn */
 	bool settled;                   /* a turn of it was committed */
 };

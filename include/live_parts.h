@@ -55,10 +55,16 @@ void live_keep_worker(const void *process, char *ret_handle);
 void *live_restore_worker(uint32_t service, const struct worker *, pid_t,
     const char *handle);
 void live_keep_release(const struct release *, char *ret_handle);
-int live_restore_release(struct release *, const char *handle,
+int live_restore_release(struct live *, struct release *, const char *handle,
     char *ret_text);
 
 /* live_parent.c: the next turn ends it. */
 void live_parent_reloading(void);
+
+/* live_lost.c */
+/* This was there, and could not be taken over. */
+void live_lose(struct live *, const char *what);
+/* As long as somebody else could take it over: leaves it to him. */
+void live_leave_if_lost(const struct live *);
 
 #endif

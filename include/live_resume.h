@@ -23,6 +23,9 @@
  */
 bool live_resume_find(struct live *, const struct carried *);
 
+/* Reads what came; before anything is changed.  May not return, see live_lost.c. */
+void live_resume_read(struct live *);
+
 /* Makes the texts that are missing.  0 or -errno. */
 int live_resume_open(struct live *);
 

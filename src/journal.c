@@ -177,6 +177,7 @@ journal_replace(struct journal *j, const char *bytes, size_t size_bytes)
 	return 0;
 }
 
+/* A part of it could be taken for an older one, which it is not. */
 char *
 journal_read(const struct journal *j, size_t *ret_size_bytes)
 {
@@ -191,8 +192,10 @@ journal_read(const struct journal *j, size_t *ret_size_bytes)
 		    j->start_bytes + (off_t)done);
 		if (count < 0 && errno == EINTR)
 			continue;
-		if (count <= 0)
-			break;
+		if (count <= 0) {
+			free(text);
+			return NULL;
+		}
 		done += (size_t)count;
 	}
 	text[done] = '\0';

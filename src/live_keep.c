@@ -81,8 +81,8 @@ restore_shards(struct release *release, const char *numbers, char *ret_text)
 }
 
 int
-live_restore_release(struct release *release, const char *handle,
-    char *ret_text)
+live_restore_release(struct live *live, struct release *release,
+    const char *handle, char *ret_text)
 {
 	char *rest, unsaid[REASON_BYTES_MAX];
 	unsigned long number = strtoul(handle, &rest, 10);
@@ -98,6 +98,7 @@ live_restore_release(struct release *release, const char *handle,
 	}
 	if (restore_shards(release, rest, ret_text) == 0)
 		return 0;
+	live_lose(live, "the socket of a release");
 	pin_close(release);
 	return -1;
 }

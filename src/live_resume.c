@@ -32,6 +32,7 @@ static struct {
 	struct journal state, world;
 	struct state *writer;
 	json_t *found;                  /* the world's text that came */
+	struct state_image *image;      /* the state's */
 	bool world_changed;
 	bool said;                      /* that they cannot be written */
 	bool awaited;                   /* all workers, to end what is unclaimed */
@@ -44,7 +45,7 @@ static struct {
 
 /* A journal that came under this name, or none. */
 static void
-adopt(struct journal *journal, const char *name)
+adopt(struct live *live, struct journal *journal, const char *name)
 {
 	int fd = carry_take(name), error;
 
@@ -53,6 +54,7 @@ adopt(struct journal *journal, const char *name)
 	error = journal_adopt(journal, fd);
 	if (error == 0)
 		return;
+	live_lose(live, name);
 	log_error("%s, which the supd before has left, cannot be read: %s",
 	    name, strerror(-error));
 	fd_close(fd);
@@ -115,24 +117,25 @@ note_restart(struct live *live)
 bool
 live_resume_find(struct live *live, const struct carried *carried)
 {
-	char why[REASON_BYTES_MAX], *text;
+	char why[REASON_BYTES_MAX] = "it cannot be read", *text;
 	size_t size_bytes;
 
 	live->carried = *carried;
 	if (carried->cause == CARRY_START)
 		return false;
 	note_restart(live);
-	adopt(&resume.state, state_name);
-	adopt(&resume.world, world_name);
+	adopt(live, &resume.state, state_name);
+	adopt(live, &resume.world, world_name);
 	if (resume.world.fd < 0)
 		return false;
 	text = journal_read(&resume.world, &size_bytes);
-	if (text == NULL)
-		return false;
-	resume.found = parse_world(text, size_bytes, why);
+	if (text != NULL)
+		resume.found = parse_world(text, size_bytes, why);
 	free(text);
-	if (resume.found == NULL)
+	if (resume.found == NULL) {
+		live_lose(live, world_name);
 		log_error("what the supd before has left is damaged: %s", why);
+	}
 	return resume.found != NULL &&
 	    read_places(&live->places, resume.found);
 }
@@ -142,14 +145,16 @@ live_resume_find(struct live *live, const struct carried *carried)
  */
 
 static void
-restore_listeners(void)
+restore_listeners(struct live *live)
 {
 	char why[REASON_BYTES_MAX];
 
-	if (resume.found != NULL && listener_restore(json_object_get(
-	    resume.found, "listeners"), why) < 0)
-		log_error("the listeners of the supd before cannot be made "
-		    "again as they were: %s", why);
+	if (resume.found == NULL || listener_restore(json_object_get(
+	    resume.found, "listeners"), why) == 0)
+		return;
+	live_lose(live, "listeners");
+	log_error("the listeners of the supd before cannot be made again as "
+	    "they were: %s", why);
 }
 
 /* That another supd has executed this one must not change it. */
@@ -185,6 +190,22 @@ read_state(char *ret_text)
 	return image;
 }
 
+void
+live_resume_read(struct live *live)
+{
+	char why[REASON_BYTES_MAX];
+
+	if (live->carried.cause == CARRY_START)
+		return;
+	resume.image = read_state(why);
+	if (resume.image == NULL) {
+		live_lose(live, state_name);
+		log_error("the state of the supd before cannot be used: %s",
+		    why);
+	}
+	live_leave_if_lost(live);
+}
+
 static uint32_t
 count_workers(const struct engine *engine)
 {
@@ -199,28 +220,25 @@ count_workers(const struct engine *engine)
 bool
 live_resume_engine(struct live *live)
 {
-	char why[REASON_BYTES_MAX];
-	struct state_image *image;
-
 	if (live->carried.cause == CARRY_START)
 		return false;
-	restore_listeners();
+	restore_listeners(live);
 	if (resume.found != NULL && live->carried.cause != CARRY_PARENT)
 		restore_limit();
-	image = read_state(why);
-	if (image != NULL && live->carried.cause != CARRY_PARENT)
+	if (resume.image != NULL && live->carried.cause != CARRY_PARENT)
 		live_restore_tasks(live, json_object_get(resume.found,
 		    "tasks"));
 	json_decref(resume.found);
 	resume.found = NULL;
-	if (image == NULL) {
-		log_error("the state of the supd before cannot be used: %s; "
-		    "the configuration is started anew over its listeners, and "
-		    "its workers are told to end when that has come up", why);
+	if (resume.image == NULL) {
+		log_error("the configuration is started anew over the "
+		    "listeners of the supd before, and its workers are told to "
+		    "end when that has come up");
 		live->engine_lost = true;
 		return false;
 	}
-	state_resume(image, &live->engine, &live->world);
+	state_resume(resume.image, &live->engine, &live->world);
+	live_leave_if_lost(live);
 	if (live->carried.cause != CARRY_UPGRADE)
 		state_turn_was_lost(&live->engine);
 	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",

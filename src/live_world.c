@@ -230,16 +230,19 @@ static void *
 world_restore_worker(void *ctx, uint32_t service, const struct worker *w,
     pid_t pid, const char *handle)
 {
-	(void)ctx;
-	return live_restore_worker(service, w, pid, handle);
+	struct live *live = ctx;
+	void *process = live_restore_worker(service, w, pid, handle);
+
+	if (process == NULL)
+		live_lose(live, "a worker");
+	return process;
 }
 
 static int
 world_restore_release(void *ctx, struct release *release, const char *handle,
     char *ret_text)
 {
-	(void)ctx;
-	return live_restore_release(release, handle, ret_text);
+	return live_restore_release(ctx, release, handle, ret_text);
 }
 
 static bool

@@ -326,6 +326,7 @@ start_up(struct live *live, struct config *config)
 	if (error < 0)
 		fail("make an event loop", -error);
 	live_parent_init();
+	live_resume_read(live);
 	live_port_init(live);
 	live->command = command_new(&live->engine, &live->port);
 	if (live->command == NULL)

@@ -47,7 +47,7 @@ layers='
 3 mechanism  ledger ledger_cursor
 3 mechanism  crew crew_adopt crew_keep crew_private crew_talk
 3 mechanism  crew_unclaimed orphan
-3 mechanism  live live_keep live_lane live_parent live_parts live_port
+3 mechanism  live live_keep live_lane live_lost live_parent live_parts live_port
 3 mechanism  live_resume live_socket live_task live_task_keep live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
 4 program    supd
