@@ -53,7 +53,7 @@ list() {
 check_run() {
 	lists=$(list UNIT_TESTS; list HYGIENE_TESTS; list MODEL_TESTS
 	    list MODEL_CHECKS; list END_TO_END_TESTS; list ROLLOUT_TESTS
-	    list MACHINE_TESTS)
+	    list MACHINE_TESTS; list INJECT_TESTS)
 	for file in tests/test_*.c tests/*.sh; do
 		[ -e "$file" ] || continue
 		case $helpers in

@@ -112,6 +112,10 @@ enum supd_how {
 extern unsigned e2e_fd_limit;
 extern int e2e_given_socket;
 
+/* Words that go before supd's own, with a program that executes what follows;
+ * NULL: none. */
+extern const char *const *supd_tracer;
+
 /* Starts supd with supd.conf; does not wait.  False: not permitted here. */
 bool supd_start(unsigned how);
 

@@ -25,12 +25,14 @@ enum {
 	LOG_BYTES_MAX = 16 << 20,
 	LOG_CHUNK_BYTES = 65536,
 	LOG_TAIL_BYTES = 6000,
+	ARGV_MAX = 24,
 	DEATH_MS = 5000,                /* of a process that was killed */
 };
 
 pid_t supd_pid;
 unsigned e2e_fd_limit;
 int e2e_given_socket = -1;
+const char *const *supd_tracer;
 
 static int supd_pidfd = -1;
 static struct {
@@ -242,6 +244,25 @@ give_socket(void)
 }
 
 static void
+execute_supd(unsigned how)
+{
+	const char *argv[ARGV_MAX + 5];
+	unsigned count = 0;
+
+	for (; supd_tracer != NULL && supd_tracer[count] != NULL; count++) {
+		assert_true(count < ARGV_MAX);
+		argv[count] = supd_tracer[count];
+	}
+	if ((how & SUPD_UNDER_INIT) != 0)
+		argv[count++] = e2e_program("supd-init");
+	argv[count++] = e2e_program("supd");
+	argv[count++] = "-c";
+	argv[count++] = e2e_path("supd.conf");
+	argv[count] = NULL;
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
+}
+
+static void
 run_supd(unsigned how, int log_fd)
 {
 	const struct rlimit few = { e2e_fd_limit, e2e_fd_limit };
@@ -271,10 +292,7 @@ run_supd(unsigned how, int log_fd)
 	}
 	if ((how & SUPD_WITH_SOCKET) != 0)
 		give_socket();
-	if ((how & SUPD_UNDER_INIT) != 0)
-		execl(e2e_program("supd-init"), "supd-init",
-		    e2e_program("supd"), "-c", e2e_path("supd.conf"), NULL);
-	execl(e2e_program("supd"), "supd", "-c", e2e_path("supd.conf"), NULL);
+	execute_supd(how);
 	_exit(127);
 }
 

@@ -1,0 +1,33 @@
+/*
+ * supd's system calls, seen by strace(1), which may make one of them fail.  Its
+ * workers are not traced.
+ */
+#ifndef TESTS_INJECT_TRACE_H
+#define TESTS_INJECT_TRACE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Which one, the how manieth since the trace began, and how, as strace says it. */
+struct fault {
+	const char *call, *error, *occurrence;
+};
+
+/* From now on this fails in each trace; NULL: nothing. */
+void trace_prepare(const struct fault *);
+
+/* What goes before a supd that is traced from its start; see supd_tracer. */
+const char *const *trace_words(void);
+
+/* One that runs; returns when it is traced, or is not any more. */
+void trace_begin(pid_t supd);
+void trace_end(void);
+
+/* Whether the call that was to fail was made, and can fail. */
+bool trace_has_met(void);
+
+/* Prints what was called: CALL FIRST COUNT; `from_start`: what comes before supd's
+ * own first call is left out, and FIRST is behind it. */
+void trace_list(bool from_start);
+
+#endif
