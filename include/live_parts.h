@@ -42,6 +42,11 @@ int live_run(struct live *, const struct task_request *, char *ret_text);
 void live_cancel(uint64_t id);
 bool live_has_task(uint64_t id);
 
+/* live_resume.c: of the text supd-world.  NULL and a sentence: it is damaged, or
+ * of a later format.  False: it does not say where supd's files are. */
+json_t *live_parse_world(const char *text, size_t size_bytes, char *ret_text);
+bool live_read_places(struct places *, json_t *world);
+
 /* live_resume.c: something is to be written that only the turn's end tells. */
 void live_world_changed(void);
 

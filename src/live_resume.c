@@ -60,8 +60,8 @@ adopt(struct live *live, struct journal *journal, const char *name)
 	fd_close(fd);
 }
 
-static json_t *
-parse_world(const char *text, size_t size_bytes, char *ret_text)
+json_t *
+live_parse_world(const char *text, size_t size_bytes, char *ret_text)
 {
 	json_error_t error;
 	json_t *world = json_loadb(text, size_bytes, 0, &error);
@@ -81,9 +81,8 @@ parse_world(const char *text, size_t size_bytes, char *ret_text)
 	return NULL;
 }
 
-/* As far as it is there; the rest is from the configuration then. */
-static bool
-read_places(struct places *places, json_t *world)
+bool
+live_read_places(struct places *places, json_t *world)
 {
 	const char *runtime_dir, *state_dir, *group = NULL;
 
@@ -130,14 +129,14 @@ live_resume_find(struct live *live, const struct carried *carried)
 		return false;
 	text = journal_read(&resume.world, &size_bytes);
 	if (text != NULL)
-		resume.found = parse_world(text, size_bytes, why);
+		resume.found = live_parse_world(text, size_bytes, why);
 	free(text);
 	if (resume.found == NULL) {
 		live_lose(live, world_name);
 		log_error("what the supd before has left is damaged: %s", why);
 	}
 	return resume.found != NULL &&
-	    read_places(&live->places, resume.found);
+	    live_read_places(&live->places, resume.found);
 }
 
 /*
@@ -434,10 +433,6 @@ live_commit(struct live *live)
 	carry_settle();
 }
 
-/*
- * The dry run
- */
-
 char *
 live_resume_text(size_t *ret_size_bytes)
 {
@@ -459,54 +454,4 @@ live_resume_text(size_t *ret_size_bytes)
 	free(state);
 	free(world);
 	return text;
-}
-
-/* Prints why not, and returns 1. */
-static int
-check_texts(const char *text, size_t size_bytes)
-{
-	char why[REASON_BYTES_MAX] = "it was not handed over whole";
-	size_t state_bytes, world_bytes;
-	const char *body = memchr(text, '\n', size_bytes);
-	struct places places = { 0 };
-	struct state_image *image;
-	json_t *world;
-
-	if (body == NULL || sscanf(text, "supd-resume %zu %zu", &state_bytes,
-	    &world_bytes) != 2 || state_bytes > size_bytes ||
-	    (size_t)(++body - text) + state_bytes + world_bytes != size_bytes) {
-		(void)printf("%s\n", why);
-		return 1;
-	}
-	image = state_read(body, state_bytes, why);
-	world = image != NULL ? parse_world(body + state_bytes, world_bytes,
-	    why) : NULL;
-	if (world == NULL) {
-		(void)printf("%s\n", why);
-		state_image_free(image);
-		return 1;
-	}
-	(void)printf("supd-resume: supd %s can go on from supd %s\n",
-	    PACKAGE_VERSION, state_image_supd(image));
-	state_image_free(image);
-	return read_places(&places, world) ? 0 : 1;
-}
-
-int
-live_resume_check(int fd)
-{
-	off_t size_bytes = lseek(fd, 0, SEEK_END);
-	char *text = size_bytes >= 0 ? malloc((size_t)size_bytes + 1) : NULL;
-	int result = 1;
-
-	if (text == NULL ||
-	    pread(fd, text, (size_t)size_bytes, 0) != size_bytes) {
-		(void)printf("cannot read what is on file descriptor %d: %s\n",
-		    fd, strerror(errno));
-	} else {
-		text[size_bytes] = '\0';
-		result = check_texts(text, (size_t)size_bytes);
-	}
-	free(text);
-	return result;
 }
