@@ -52,11 +52,14 @@ live_save_tasks(void)
 {
 	json_t *list = json_array();
 
-	for (const struct running *r = live_tasks; r != NULL; r = r->next)
+	for (const struct running *r = live_tasks; r != NULL; r = r->next) {
+		if (r->task == NULL)    /* its way is being made */
+			continue;
 		if (json_array_append_new(list, describe(r)) < 0) {
 			json_decref(list);
 			return NULL;
 		}
+	}
 	return list;
 }
 
