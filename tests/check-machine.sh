@@ -85,7 +85,7 @@ try() {         # NAME OPTIONS-OF-WORKERS HOW LINE...
 }
 
 try 'polite workers' '' 'kill orphans term' \
-    'supd-init: /bin/sh ended with 1; in 800 ms it is started again' \
+    'supd-init: /bin/sh ended with 1; in 200 ms it is started again' \
     'machine: ok who is left is told' 'supd-init: /bin/sh ended with 0' \
     'reboot: Power down'
 try 'workers that ignore signals' --ignore-term 'serve stubborn int' \
