@@ -22,9 +22,9 @@
 
 static char *const *command;
 static pid_t child;                     /* 0: none runs */
-static int code;                        /* of the one before */
+static int code, delay_ms;              /* of the one before, and after it */
 static bool is_first, stops, reboots, over;
-static int64_t start_ms, delay_ms;
+static int64_t start_ms;
 static int signals_fd;
 static sigset_t child_mask;
 static struct rlimit child_files;
@@ -81,8 +81,7 @@ child_has_ended(int status)
 	start_ms = now_ms() + delay_ms;
 	if (!over)
 		init_say("%s ended with %d; in %d ms it is started again, with "
-		    "%d fds", command[0], code, (int)delay_ms,
-		    init_stored_count);
+		    "%d fds", command[0], code, delay_ms, init_stored_count);
 }
 
 /* Returns whether there are children left. */

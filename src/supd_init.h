@@ -20,7 +20,7 @@
 enum {
 	INIT_DELAY_MIN_MS = 100,        /* between restarts in a row */
 	INIT_DELAY_MAX_MS = 10000,
-	INIT_SETTLED_MS = 1000,        /* one that has run so long is no loop */
+	INIT_SETTLED_MS = 1000,         /* one that has run so long is no loop */
 	INIT_GRACE_S_MAX = 3600,
 	INIT_KILL_S = 5,                /* for those that SIGKILL does not end */
 
@@ -29,6 +29,7 @@ enum {
 	 * behind them, so an eighth of RLIMIT_NOFILE is left to it.
 	 */
 	INIT_FDS_MAX = 16384,
+	INIT_OWN_FDS = 6,               /* of them: 0 to 2, signals, store */
 	INIT_NAME_BYTES = 47 + 1,
 	INIT_VARIABLE_BYTES = 131072,   /* the kernel's MAX_ARG_STRLEN */
 	INIT_MESSAGE_BYTES = 4096,

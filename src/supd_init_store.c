@@ -151,7 +151,7 @@ init_store_open(int signals_fd, int listen_fds, char *listen_names)
 int
 init_store_hand_over(void)
 {
-	static char list[INIT_VARIABLE_BYTES], count[32], pid[32];
+	static char list[INIT_VARIABLE_BYTES], count[32], pid[32], limit[32];
 	char *end = stpcpy(list, "LISTEN_FDNAMES=");
 	int to = 3;
 
@@ -166,11 +166,12 @@ init_store_hand_over(void)
 			return -1;
 		end = stpcpy(stpcpy(end, to++ > 3 ? ":" : ""), names[fd]);
 	}
+	(void)snprintf(limit, sizeof(limit), "FDSTORE=%ld",
+	    sysconf(_SC_OPEN_MAX) - INIT_OWN_FDS);
 	(void)snprintf(count, sizeof(count), "LISTEN_FDS=%d", to - 3);
 	(void)snprintf(pid, sizeof(pid), "LISTEN_PID=%d", (int)getpid());
 	(void)(unsetenv("LISTEN_FDS") | unsetenv("LISTEN_FDNAMES") |
 	    unsetenv("LISTEN_PID") | unsetenv("LISTEN_PIDFDID"));
-	return setenv("FDSTORE", "16384", 1) |
-	    setenv("NOTIFY_SOCKET", address.sun_path, 1) |
+	return putenv(limit) | setenv("NOTIFY_SOCKET", address.sun_path, 1) |
 	    (to > 3 ? putenv(count) | putenv(pid) | putenv(list) : 0);
 }

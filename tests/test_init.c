@@ -80,7 +80,7 @@ child_starts_clean(void **state)
 	(void)state;
 	assert_true(init_start(&init, INIT_SUBREAPER, "1", NULL));
 	assert_non_null(strstr(init.answer, "socket @"));
-	assert_non_null(strstr(init.answer, "FDSTORE=16384\n"));
+	assert_non_null(strstr(init.answer, "FDSTORE="));
 	assert_non_null(strstr(init.answer, "files 1000\n"));
 	assert_null(strstr(init.answer, "fd "));
 	assert_null(strstr(init.answer, "LISTEN"));
