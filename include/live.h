@@ -51,7 +51,7 @@ void live_port_init(struct live *);
 int live_sockets_init(struct live *);
 
 /* Without a parent, or without one that can be told, supd runs as well. */
-void live_parent_init(void);
+void live_parent_init(const struct live *);
 void live_parent_release(void); /* waits a moment for what is not sent yet */
 
 /*

@@ -231,11 +231,18 @@ look_at_stop(const struct engine *engine)
 	parent_extend(end_ms - now_ms + MARGIN_MS);
 }
 
+/*
+ * To the parent a supd that was executed is the one that it started: it waits for
+ * no start, and may wait for the end of a reload.
+ */
 void
-live_parent_init(void)
+live_parent_init(const struct live *live)
 {
+	enum carry_cause cause = live->carried.cause;
 	int error = parent_init();
 
+	told.ready = told.reloading = cause == CARRY_UPGRADE ||
+	    cause == CARRY_RETURN || cause == CARRY_CRASH;
 	if (error < 0)
 		log_warning("the parent (NOTIFY_SOCKET) is not told anything: "
 		    "%s", strerror(-error));

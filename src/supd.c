@@ -325,7 +325,7 @@ start_up(struct live *live, struct config *config)
 	error = reactor_init(on_turn, on_signal, live);
 	if (error < 0)
 		fail("make an event loop", -error);
-	live_parent_init();
+	live_parent_init(live);
 	live_resume_read(live);
 	live_port_init(live);
 	live->command = command_new(&live->engine, &live->port);

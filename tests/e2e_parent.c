@@ -148,6 +148,24 @@ test_start_is_bounded(void **state)
 	supd_stop();
 }
 
+/* The parent has started it once, and does not wait for it a second time. */
+static void
+test_upgrade_is_no_start(void **state)
+{
+	(void)state;
+	become_parent();
+	configure("--never-ready", "ready_timeout = 1h\ndrain_timeout = 1s\n");
+	assert_true(supd_start(SUPD_PLAIN));
+	log_await_count(" started\n", WORKERS);
+	supd_signal(SIGUSR2);
+	log_await("upgrade: done, ");
+	await("READY=1\n");
+	supd_signal(SIGHUP);
+	await("RELOADING=1\n");
+	await("READY=1\n");
+	supd_stop();
+}
+
 /* A parent that would start another one has it all; workers serve on. */
 static void
 test_leave(void **state)
@@ -186,6 +204,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		PARENT_TEST(test_start_reload_stop),
 		PARENT_TEST(test_start_is_bounded),
+		PARENT_TEST(test_upgrade_is_no_start),
 		PARENT_TEST(test_leave),
 		PARENT_TEST(test_nobody_to_leave_to),
 	};
