@@ -295,7 +295,16 @@ uint64_t status_number(const char *service, const char *key);
 /* The pid of a worker of this revision (0: any) in state ready. */
 pid_t worker_pid(const char *service, unsigned revision);
 
-/* Open fds of supd when all control clients before are gone. */
+/* All of its workers, such as "17 18 "; good for four calls. */
+const char *worker_pids(const char *service);
+
+/* Why supd was started anew, as it says; "": it was not. */
+const char *restarted_why(void);
+
+/* One of supd's texts in memory, such as "supd-state"; to be closed. */
+int supd_memory_open(const char *name);
+
+/* Open fds of supd, but for its control clients. */
 unsigned supd_fd_count(void);
 
 /* Until those of all other revisions have ended: one that is told to stop may

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,11 @@
 
 #include "loopback.h"
 
-enum { REPLY_BYTES_MAX = 1 << 20 };
+enum {
+	REPLY_BYTES_MAX = 1 << 20,
+	SUPD_FD_MAX = 8192,
+	SOCKET_CONNECTED = 3,           /* in /proc/net/unix */
+};
 
 /*
  * The service
@@ -213,6 +218,42 @@ worker_pid(const char *service, unsigned revision)
 	return pid;
 }
 
+const char *
+worker_pids(const char *service)
+{
+	static char texts[4][1024];
+	static unsigned turn;
+	char *text = texts[turn++ % 4];
+	json_t *status = service_status(service), *w;
+	size_t used = 0, i;
+
+	json_array_foreach(json_object_get(status, "worker_list"), i, w)
+		used += (size_t)snprintf(text + used, sizeof(texts[0]) - used,
+		    "%d ", (int)json_integer_value(json_object_get(w, "pid")));
+	assert_true(used < sizeof(texts[0]));
+	json_decref(status);
+	return text;
+}
+
+const char *
+restarted_why(void)
+{
+	static char why[128];
+	int fd = control_open();
+	json_t *reply;
+	const char *text;
+
+	assert_true(fd >= 0);
+	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
+	text = json_string_value(json_object_get(json_object_get(
+	    json_object_get(json_object_get(reply, "parameters"),
+	    "supervisor"), "restarted"), "why"));
+	snprintf(why, sizeof(why), "%s", text != NULL ? text : "");
+	json_decref(reply);
+	close(fd);
+	return why;
+}
+
 static bool
 has_others(const char *service, unsigned revision)
 {
@@ -239,28 +280,76 @@ workers_await_only(const char *service, unsigned revision)
  * Processes
  */
 
-unsigned
-supd_fd_count(void)
+/* Connections to the control socket: its fds besides the one that listens. */
+static unsigned
+count_clients(pid_t pid)
 {
-	static const char request[] = "{\"method\":\"io.supd.Status\"}";
+	char path[64], line[256], unused[8];
+	const char *name = e2e_path("run/control.sock");
+	unsigned count = 0, state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/unix", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		count += strstr(line, name) != NULL && sscanf(line,
+		    "%*s %*s %*s %*s %*s %x %7s", &state, unused) == 2 &&
+		    state == SOCKET_CONNECTED;
+	fclose(file);
+	return count;
+}
+
+static unsigned
+count_fds(pid_t pid)
+{
 	char path[64];
 	unsigned count = 0;
-	pid_t pid = supd_own_pid();
 	DIR *fds;
-	int fd = control_open();
 
-	/* Two turns of its loop: so it has seen who left before. */
-	assert_true(fd >= 0);
-	json_decref(control_call(fd, request));
-	json_decref(control_call(fd, request));
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	fds = opendir(path);
 	assert_non_null(fds);
 	while (readdir(fds) != NULL)
 		count++;
 	closedir(fds);
-	close(fd);
 	return count;
+}
+
+/* A client that has left is open for another moment. */
+unsigned
+supd_fd_count(void)
+{
+	pid_t pid = supd_own_pid();
+	unsigned clients, fds;
+
+	do {
+		clients = count_clients(pid);
+		fds = count_fds(pid);
+	} while (clients != count_clients(pid));
+	return fds - clients;
+}
+
+int
+supd_memory_open(const char *name)
+{
+	char path[64], link[64], wanted[64];
+	pid_t pid = supd_own_pid();
+	ssize_t size;
+	int fd = -1;
+
+	snprintf(wanted, sizeof(wanted), "/memfd:%s", name);
+	for (int i = 0; fd < 0 && i < SUPD_FD_MAX; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, i);
+		size = readlink(path, link, sizeof(link) - 1);
+		if (size <= 0)
+			continue;
+		link[size] = '\0';
+		if (strncmp(link, wanted, strlen(wanted)) == 0)
+			fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	assert_true(fd >= 0);
+	return fd;
 }
 
 static void
