@@ -5,7 +5,8 @@
  * A backtrace goes to standard error, and the same program is executed again,
  * with all that is carried (carry.h): pid and children stay.  The second time
  * within CRASH_AGAIN_MS it is left to die, with a core file where the system
- * wants one, and its parent starts another one.
+ * wants one, and its parent starts another one; only PID 1, which has none, waits
+ * a moment and goes on.
  */
 #ifndef SUPD_CRASH_H
 #define SUPD_CRASH_H
@@ -30,7 +31,7 @@ void crash_return_to(int program_fd);
  * to. */
 void crash_return(const char *why);
 
-/* What runs now; O_PATH. */
+/* What runs now; O_PATH.  -1: it is not known, since there is no /proc. */
 int crash_program(void);
 
 #endif

@@ -1,14 +1,17 @@
 /*
  * The handler runs on a stack of its own and calls nothing but what
  * signal-safety(7) allows, and backtrace(3), which allocates on its first call
- * only: that is made at the start.
+ * only: that is made at the start.  It follows a stack that may be damaged, so
+ * the handler may crash there; then it goes on without.
  */
 #include "crash.h"
 
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +19,7 @@
 #include "fd.h"
 #include "log.h"
 
-enum { STACK_BYTES = 64 << 10, FRAMES_MAX = 64 };
+enum { STACK_BYTES = 64 << 10, FRAMES_MAX = 64, PAUSE_MS = 1000 };
 
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
@@ -27,7 +30,7 @@ static struct {
 	int program_fd, previous_fd;
 	uint64_t last_ms;               /* of the last crash; 0: none */
 	pid_t pid;
-	volatile sig_atomic_t entered;
+	volatile sig_atomic_t entered;  /* how often: see on_crash() */
 	char stack[STACK_BYTES];
 } crash = { .program_fd = -1, .previous_fd = -1 };
 
@@ -54,6 +57,22 @@ go_back(const char *why)
 	log_raw("supd: error: it cannot be executed\n");
 }
 
+/* The first process has nobody to start it again, and all would die with it. */
+static bool
+is_enough(uint64_t now_ms)
+{
+	if (crash.last_ms == 0 || now_ms - crash.last_ms >= CRASH_AGAIN_MS)
+		return false;
+	if (crash.pid != 1) {
+		log_raw("supd: error: the second crash within 10 s; left to the "
+		    "parent\n");
+		return true;
+	}
+	log_raw("supd: error: the second crash within 10 s; a pause\n");
+	(void)poll(NULL, 0, PAUSE_MS);
+	return false;
+}
+
 static void
 start_again(const char *why)
 {
@@ -61,12 +80,8 @@ start_again(const char *why)
 		.began_ms = clock_ms() };
 
 	strncpy(carried.detail, why, sizeof(carried.detail) - 1);
-	if (crash.last_ms != 0 &&
-	    carried.began_ms - crash.last_ms < CRASH_AGAIN_MS) {
-		log_raw("supd: error: the second crash within 10 s; left to the "
-		    "parent\n");
+	if (is_enough(carried.began_ms))
 		return;
-	}
 	log_raw("supd: error: executing itself again; workers go on\n");
 	(void)carry_execute(crash.program_fd, crash.argv, &carried);
 	log_raw("supd: error: it cannot be executed; left to the parent\n");
@@ -82,21 +97,27 @@ put_backtrace(void)
 		backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), fd);
 }
 
-/* sigabbrev_np() is a table; strsignal(3) is not for handlers. */
+/*
+ * sigabbrev_np() is a table; strsignal(3) is not for handlers.  The second time
+ * it is the backtrace that has crashed, the third time all else.
+ */
 static void
 on_crash(int number)
 {
 	const char *name = sigabbrev_np(number);
 	char why[16] = "SIG";
 
-	/* Neither a child that shares our memory, nor the handler's own crash. */
-	if (getpid() == crash.pid && !crash.entered) {
-		crash.entered = 1;
+	/* Not a child that shares our memory. */
+	if (getpid() == crash.pid && crash.entered < 2) {
 		strncat(why, name, sizeof(why) - 4);
 		log_raw("supd: error: ");
 		log_raw(why);
-		log_raw("; backtrace:\n");
-		put_backtrace();
+		if (crash.entered++ == 0) {
+			log_raw("; backtrace:\n");
+			put_backtrace();
+		} else {
+			log_raw(" within the backtrace\n");
+		}
 		if (crash.previous_fd >= 0)
 			go_back(why);
 		start_again(why);
@@ -117,9 +138,8 @@ crash_init(char *const *argv, const struct carried *carried)
 
 	crash.argv = argv;
 	crash.pid = getpid();
+	/* Without /proc it cannot be executed again. */
 	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	crash.program_fd = fd_to_private(fd);
 	if (carried->cause == CARRY_CRASH)
 		crash.last_ms = carried->began_ms;

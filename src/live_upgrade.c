@@ -144,17 +144,27 @@ start_check(struct live *live, int state_fd, char *ret_text)
 	return upgrade.check != NULL ? 0 : -1;
 }
 
+static const char *
+why_not(const struct live *live)
+{
+	if (upgrade.stage != UPGRADE_NONE)
+		return "an upgrade is going on already";
+	if (live->engine.phase != ENGINE_RUNNING)
+		return "supd is stopping";
+	if (crash_program() < 0)
+		return "there is no /proc, so that there is no way back";
+	return NULL;
+}
+
 int
 live_upgrade(struct live *live, const char *path, uint32_t client,
     char *ret_text)
 {
 	int fd, error;
 
-	if (upgrade.stage != UPGRADE_NONE ||
-	    live->engine.phase != ENGINE_RUNNING) {
+	if (why_not(live) != NULL) {
 		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s",
-		    upgrade.stage != UPGRADE_NONE ?
-		    "an upgrade is going on already" : "supd is stopping");
+		    why_not(live));
 		return -1;
 	}
 	if (path == NULL)

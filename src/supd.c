@@ -305,8 +305,8 @@ boot(struct live *live, struct config *config)
 {
 	if (config == NULL)
 		config = read_configuration(live->config_path);
-	if (config == NULL)
-		fail("start without a configuration", EINVAL);
+	if (config == NULL)     /* only where there was a state */
+		fail("go on without the configuration; workers do", EINVAL);
 	engine_init(&live->engine, &live->world);
 	log_notice("supd %s, pid %d, configuration %s", PACKAGE_VERSION,
 	    getpid(), live->config_path);

@@ -137,9 +137,10 @@ take_step(const char *name, unsigned number)
 	_exit(0);
 }
 
-/* `before` prepares the first program's start, in its process. */
+/* `before` prepares the first program's start, in its process; waits for the
+ * last one's end, by a signal unless that is 0. */
 static inline void
-run(const char *name, void (*before)(void))
+run_until(const char *name, void (*before)(void), int signo)
 {
 	int status;
 	pid_t pid = fork();
@@ -153,7 +154,13 @@ run(const char *name, void (*before)(void))
 		take_step(name, 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_int_equal(status, signo);
+}
+
+static inline void
+run(const char *name, void (*before)(void))
+{
+	run_until(name, before, 0);
 }
 
 /* The start of main(): does not return in a program of a walk. */
