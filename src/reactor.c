@@ -15,6 +15,9 @@
  *    an error that it delivers after its next sleep, whenever that ends.  We
  *    end that sleep, and start the watch again every RETRY_MS.
  *  - it aborts without memory: we wait for memory first, see allocate().
+ *  - it forgets a watch without EPOLL_CTL_DEL, and an fd that somebody else has,
+ *    too (the parent's store), goes on to report.  Then it makes a new epoll fd
+ *    and adds all watches again; we wait where that fails, see system_error().
  *  - it keeps an array by fd number, 16 bytes each: 16 KiB for FD_PRIVATE.
  *  - its own two fds stay in the low region; they are close-on-exec.
  */
@@ -42,8 +45,8 @@
 #define ROUNDING_S 1e-6
 
 enum {
-	MEMORY_TRIES_MAX = 100,
-	MEMORY_PAUSE_MS = 100,
+	RETRIES_MAX = 100,
+	RETRY_PAUSE_MS = 100,
 	SIGNALS_MAX = 8,        /* read at once; more than there are */
 };
 
@@ -66,6 +69,7 @@ static struct {
 	ev_timer deadline;
 	uint64_t deadline_ms;
 	uint64_t now_ms;
+	int creation_count;     /* of its epoll fd, that failed */
 
 	struct watch signals;
 	int signal_fd;
@@ -108,7 +112,7 @@ clock_ms(void)
 static void *
 allocate(void *block, long size_bytes) EV_NOEXCEPT
 {
-	const struct timespec pause = { 0, MEMORY_PAUSE_MS * 1000000L };
+	const struct timespec pause = { 0, RETRY_PAUSE_MS * 1000000L };
 	void *fresh;
 	int tries;
 
@@ -116,7 +120,7 @@ allocate(void *block, long size_bytes) EV_NOEXCEPT
 		free(block);
 		return NULL;
 	}
-	for (tries = 0; tries < MEMORY_TRIES_MAX; tries++) {
+	for (tries = 0; tries < RETRIES_MAX; tries++) {
 		fresh = realloc(block, (size_t)size_bytes);
 		if (fresh != NULL)
 			return fresh;
@@ -127,16 +131,29 @@ allocate(void *block, long size_bytes) EV_NOEXCEPT
 	}
 	log_error("still no memory for %ld bytes of the event loop after %d s, "
 	    "supd cannot go on", size_bytes,
-	    MEMORY_TRIES_MAX * MEMORY_PAUSE_MS / 1000);
+	    RETRIES_MAX * RETRY_PAUSE_MS / 1000);
 	return NULL;
 }
 
-/* Only epoll_wait(2) gets here, and only if its fd was closed by mistake. */
+/*
+ * epoll_wait(2) gets here only if its fd was closed by mistake.  epoll_create(2)
+ * does after libev has closed the one it had, and libev tries it again when we
+ * return.
+ */
 static void
 system_error(const char *what) EV_NOEXCEPT
 {
-	log_error("the event loop is broken: %s: %m", what);
-	abort();
+	const struct timespec pause = { 0, RETRY_PAUSE_MS * 1000000L };
+
+	if (strstr(what, "epoll_create") == NULL ||
+	    reactor.creation_count++ == RETRIES_MAX) {
+		log_error("the event loop is broken: %s: %m", what);
+		abort();
+	}
+	if (reactor.creation_count == 1)
+		log_error("the event loop cannot be made anew: %s: %m; supd "
+		    "waits for it", what);
+	(void)nanosleep(&pause, NULL);
 }
 
 /* Before all other callbacks of an iteration. */
@@ -145,6 +162,7 @@ on_awake(struct ev_loop *loop, ev_check *check, int events)
 {
 	(void)loop, (void)check, (void)events;
 	reactor.now_ms = clock_ms();
+	reactor.creation_count = 0;
 }
 
 /* After all callbacks of an iteration: libev is about to sleep. */
