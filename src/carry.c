@@ -152,8 +152,8 @@ carry_put(const char *name, const int *fds, unsigned count, bool store)
 	tell_parent(e, store);
 }
 
-/* What came is still the one's before, until carry_settle(): should this supd not
- * get there, the parent gives it to another. */
+/* Should this supd not get to carry_settle(), the parent gives what came to
+ * another. */
 static bool
 may_be_needed(const char *name)
 {
