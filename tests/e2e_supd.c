@@ -249,12 +249,13 @@ execute_supd(unsigned how)
 	const char *argv[ARGV_MAX + 5];
 	unsigned count = 0;
 
-	for (; supd_tracer != NULL && supd_tracer[count] != NULL; count++) {
-		assert_true(count < ARGV_MAX);
-		argv[count] = supd_tracer[count];
-	}
 	if ((how & SUPD_UNDER_INIT) != 0)
 		argv[count++] = e2e_program("supd-init");
+	for (unsigned i = 0; supd_tracer != NULL && supd_tracer[i] != NULL;
+	    i++) {
+		assert_true(i < ARGV_MAX);
+		argv[count++] = supd_tracer[i];
+	}
 	argv[count++] = e2e_program("supd");
 	argv[count++] = "-c";
 	argv[count++] = e2e_path("supd.conf");

@@ -6,10 +6,11 @@
  *                                        CALL FIRST COUNT
  *   inject PHASE CALL ERROR OCCURRENCE   makes one of these fail
  *
- * The phases: start, reload, crash, upgrade.  supd does not crash, each request
- * is answered, the workers are those that should be there, and the next reload
- * is as if nothing had been.  What may go wrong is what was asked for: a start
- * says why it ends, a reload is rolled back or refused, an upgrade is refused.
+ * The phases: start, reload, crash, upgrade, and kill, which is about the supd
+ * that the parent starts then.  supd does not crash, each request is answered,
+ * the workers are those that should be there, and the next reload is as if
+ * nothing had been.  What may go wrong is what was asked for: a start says why it
+ * ends, a reload is rolled back or refused, an upgrade is refused.
  */
 #include "e2e.h"
 
@@ -180,6 +181,8 @@ assert_no_crash(void)
 		fail_msg("supd has crashed");
 	if (log_count("by signal") > 0)
 		fail_msg("somebody was ended by a signal");
+	if (strcmp(run.phase, "reload") == 0 && supd_own_pid() != run.supd)
+		fail_msg("supd has ended, and is another");
 }
 
 /*
@@ -275,7 +278,7 @@ start(void)
 		(void)e2e_input_within(-1, POLL_MS);
 	}
 	if (!run.has_fault) {
-		trace_list(true);
+		trace_list("memfd_create(\"supd-carry\"");
 		supd_signal(SIGTERM);
 		(void)supd_wait();
 		reap_all();
@@ -300,6 +303,7 @@ reload(void)
 {
 	install("v2");
 	log_mark();
+	trace_begin(run.supd);
 	assert_int_equal(kill(run.supd, SIGHUP), 0);
 	log_await("supd: ");            /* whichever line was not the lost one */
 	json_decref(await_rest());
@@ -320,9 +324,11 @@ connect_to_supd(void)
 static void
 crash(void)
 {
-	int fd = connect_to_supd();
 	char byte;
+	int fd;
 
+	trace_begin(run.supd);
+	fd = connect_to_supd();
 	assert_int_equal(kill(run.supd, SIGSEGV), 0);
 	/* It is gone, or another, when this connection is. */
 	e2e_await_input(fd);
@@ -337,9 +343,11 @@ upgrade(void)
 {
 	static const char request[] =
 	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}";
-	int fd = control_open();
 	json_t *reply = NULL;
+	int fd;
 
+	trace_begin(run.supd);
+	fd = control_open();
 	assert_true(fd >= 0);
 	(void)send(fd, request, sizeof(request), MSG_NOSIGNAL);
 	do {
@@ -354,20 +362,73 @@ upgrade(void)
 	(void)e2e_input_within(-1, SETTLE_MS);
 }
 
+/* Executes what follows, but stops before while there is a file. */
+static const char *const *
+held_words(void)
+{
+	static char directory[E2E_PATH_BYTES];
+	static const char *words[] = { "/bin/sh", "-c",
+		"[ ! -e $0/hold ] || "
+		"{ rm $0/hold; echo $$ >$0/held; kill -STOP $$; }\n"
+		"exec \"$@\"", directory, NULL };
+
+	snprintf(directory, sizeof(directory), "%s", e2e_path(""));
+	return words;
+}
+
+/* The pid of the one that the parent starts next, which stands still. */
+static pid_t
+await_held(void)
+{
+	char text[32] = "";
+	FILE *file;
+
+	for (unsigned i = 0; strchr(text, '\n') == NULL; i++) {
+		assert_true(i < E2E_WAIT_MS / POLL_MS);
+		(void)e2e_input_within(-1, POLL_MS);
+		file = fopen(e2e_path("held"), "re");
+		if (file != NULL && fgets(text, sizeof(text), file) == NULL)
+			text[0] = '\0';
+		if (file != NULL)
+			fclose(file);
+	}
+	return (pid_t)atoi(text);
+}
+
+/* supd is killed, and the next one, which the parent starts, is traced. */
+static void
+follow(void)
+{
+	int fd = connect_to_supd();
+	char byte;
+
+	e2e_write("hold", 0644, "");
+	assert_int_equal(kill(run.supd, SIGKILL), 0);
+	assert_true(read(fd, &byte, 1) <= 0);
+	close(fd);
+	run.supd = await_held();
+	trace_begin(run.supd);
+	assert_int_equal(kill(run.supd, SIGCONT), 0);
+	json_decref(await_status());
+	(void)e2e_input_within(-1, SETTLE_MS);
+}
+
 static void
 harm(void (*phase)(void))
 {
+	if (strcmp(run.phase, "kill") == 0)
+		supd_tracer = held_words();
 	assert_true(supd_start_ready_how(SUPD_UNDER_INIT, WORKERS));
+	supd_tracer = NULL;
 	note_workers();
 	load_start(&run.load, run.target, RATE, 0);
 	run.supd = supd_own_pid();
-	trace_begin(run.supd);
 	phase();
 	trace_end();
 	if (run.has_fault && !trace_has_met())
 		skip();
 	if (!run.has_fault) {
-		trace_list(false);
+		trace_list(strcmp(run.phase, "kill") == 0 ? "execve(" : "");
 	} else {
 		assert_no_crash();
 		assert_workers();
@@ -392,6 +453,8 @@ test_fault(void **state)
 		harm(crash);
 	else if (strcmp(run.phase, "upgrade") == 0)
 		harm(upgrade);
+	else if (strcmp(run.phase, "kill") == 0)
+		harm(follow);
 	else
 		fail_msg("there is no phase %s", run.phase);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # System calls of supd that fail: each that it makes, with each error that it can
-# have, the first time, the second and later ones; in a start, a reload, a crash
-# and an upgrade.  tests/inject.c makes one of them fail and says what must hold.
+# have, the first time, the second and later ones; in a start, a reload, a crash,
+# an upgrade, and where the parent starts another one.  tests/inject.c makes one of
+# them fail and says what must hold.
 #
 #   inject.sh                   all of them
 #   INJECT_SECONDS=N            so many as there is time for, chosen by
@@ -15,7 +16,7 @@ set -u
 export LC_ALL=C
 
 inject=${top_builddir:-.}/tests/inject
-phases=${INJECT_PHASES:-start reload crash upgrade}
+phases=${INJECT_PHASES:-start reload crash upgrade kill}
 
 if [ "${1:-}" = CASE ]; then
 	shift

@@ -15,9 +15,6 @@ enum {
 	LINE_BYTES_MAX = 65536,
 };
 
-/* The first call of supd itself in the trace of a start. */
-static const char own_begin[] = "memfd_create(\"supd-carry\"";
-
 static struct {
 	char path[E2E_PATH_BYTES], expression[128];
 	struct program tracer;
@@ -46,17 +43,17 @@ find_call(struct call *calls, const char *line)
 }
 
 void
-trace_list(bool from_start)
+trace_list(const char *begin)
 {
 	static struct call calls[CALLS_MAX];
 	static char line[LINE_BYTES_MAX];
-	bool begun = !from_start;
+	bool begun = false;
 	FILE *file = fopen(trace.path, "re");
 	struct call *c;
 
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file) != NULL) {
-		begun |= strncmp(line, own_begin, strlen(own_begin)) == 0;
+		begun |= strncmp(line, begin, strlen(begin)) == 0;
 		c = find_call(calls, line);
 		if (c != NULL && begun)
 			c->count++;

@@ -26,8 +26,8 @@ void trace_end(void);
 /* Whether the call that was to fail was made, and can fail. */
 bool trace_has_met(void);
 
-/* Prints what was called: CALL FIRST COUNT; `from_start`: what comes before supd's
- * own first call is left out, and FIRST is behind it. */
-void trace_list(bool from_start);
+/* Prints what was called from the line that begins like this on: CALL FIRST COUNT,
+ * where FIRST counts what was called before. */
+void trace_list(const char *begin);
 
 #endif
