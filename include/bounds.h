@@ -12,6 +12,7 @@ enum {
 	SERVICES_MAX = 64,
 	LISTENERS_MAX = 64,
 	WORKERS_MAX = 4096,             /* of one service */
+	FD_STORE_MAX = 4096,            /* stored fds of one service */
 	RELEASES_KEPT_MAX = 8,          /* pinned at once, of one service */
 	DRAINING_RELEASES_MAX = 3,      /* besides the two of a rollout */
 	STARTS_PER_TURN_MAX = 32,       /* so that the loop is never deaf for long */
@@ -43,6 +44,7 @@ enum {
 	CLIENT_QUEUE_BYTES_MAX = 8 << 20, /* replies a slow client has not read */
 	NOTIFY_BYTES_MAX = 4096,        /* one datagram */
 	NOTIFY_FDS_MAX = 253,           /* the kernel's SCM_MAX_FD */
+	FD_NAME_LENGTH_MAX = 255,       /* of a stored fd; systemd's */
 	STATUS_BYTES_MAX = 256,         /* STATUS= as kept and shown */
 	REASON_BYTES_MAX = 512,
 	VERSION_BYTES_MAX = 64,

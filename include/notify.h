@@ -21,18 +21,24 @@ struct notify_message {
 	bool ready, reloading, stopping, watchdog, watchdog_trigger, barrier;
 	bool has_status, has_errno, has_main_pid, has_watchdog_usec;
 	bool has_extend_usec, has_monotonic_usec;
+	bool fd_store, fd_store_remove;
+	bool fd_unwatched;              /* FDPOLL=0 */
+	char fd_name[FD_NAME_LENGTH_MAX + 1];   /* "": none, or a bad one */
 	char status[STATUS_BYTES_MAX];  /* printable, cut */
 	int error_number;
 	pid_t main_pid;
 	uint64_t watchdog_usec, extend_usec, monotonic_usec;
 	pid_t sender;
 	uid_t sender_uid;
+	int fds[NOTIFY_FDS_MAX];        /* notify_read(): of FDSTORE=1 */
+	unsigned fd_count;
 };
 
 /*
  * Parses a datagram.  Unknown assignments are ignored, as are ones whose value
  * is not what it must be; *ret_bad counts those.  BARRIER=1 must be alone,
- * else nothing of the message is taken.
+ * else nothing of the message is taken.  A name of an fd is ASCII without
+ * control characters and ":", and does not begin with "supd.".
  */
 void notify_parse(const char *bytes, size_t size_bytes,
     struct notify_message *ret_message, unsigned *ret_bad);
@@ -46,7 +52,8 @@ int notify_open(const char *path);
 enum notify_result { NOTIFY_NONE, NOTIFY_MESSAGE, NOTIFY_REFUSED };
 
 /*
- * Reads one datagram without waiting.  All fds that came with it are closed
+ * Reads one datagram without waiting.  Those fds of a NOTIFY_MESSAGE that it
+ * wants stored are the caller's, in ret_message->fds; all others are closed
  * (BARRIER's last, which is what its sender waits for).  NOTIFY_REFUSED: it
  * was cut, came without credentials, or was a malformed barrier; ret_text
  * (REASON_BYTES_MAX) says how.  With NOTIFY_MESSAGE it is empty, or says how

@@ -99,6 +99,7 @@ struct spec {                   /* [service NAME] */
 	int drain_signal;
 	uint64_t drain_timeout_ms;
 	enum kill_mode kill_mode;
+	uint32_t fd_store;      /* fds that workers may store; 0: none */
 	enum restart restart;
 	struct exit_set success_exit;
 	uint64_t backoff_min_ms, backoff_max_ms;

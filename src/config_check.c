@@ -124,6 +124,22 @@ check_ready(struct config_build *b, const struct config_section *section)
 	    " ready_timeout, which is %s", alive, timeout);
 }
 
+/* What a worker is given with its start takes the numbers that follow. */
+static void
+check_fd_store(struct config_build *b, const struct config_section *section)
+{
+	const struct spec *spec = section->object;
+
+	if (config_is_bad(section, "ready") ||
+	    config_is_bad(section, "fd_store") || spec->fd_store == 0 ||
+	    spec->ready != READY_FD)
+		return;
+	config_build_error(b, config_place_of(section, "fd_store"),
+	    "fd_store: cannot be had with ready = fd %u, whose number may be"
+	    " that of a stored file descriptor; use ready = notify",
+	    spec->ready_fd);
+}
+
 static void
 check_backoff(struct config_build *b, const struct config_section *section)
 {
@@ -189,6 +205,7 @@ check_section(struct config_build *b, const struct config_section *section)
 		check_credentials(b, section);
 		check_listeners(b, section);
 		check_ready(b, section);
+		check_fd_store(b, section);
 		config_check_rollout(b, section);
 		check_backoff(b, section);
 		break;

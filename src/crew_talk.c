@@ -74,6 +74,8 @@ crew_read_notify(struct member *m)
 				    "uid %u or from the worker's session",
 				    m->pid, message.sender, message.sender_uid,
 				    m->uid);
+			while (message.fd_count > 0)
+				fd_close(message.fds[--message.fd_count]);
 			if (why[0] != '\0')
 				log_warning("pid %d: of a notify message %s",
 				    m->pid, why);

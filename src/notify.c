@@ -2,7 +2,8 @@
  * The notify socket of one worker: making it and reading from it.
  *
  * Whatever happens to a message, every fd that came with it is closed before
- * notify_read() returns: a sender could otherwise fill our table.  The barrier
+ * notify_read() returns, but for those that are to be stored: a sender could
+ * otherwise fill our table.  The barrier
  * is answered by that closing, so it comes last, when the message is known to
  * be good.  What a message means is notify_parse.c; whether its sender may say
  * it is decided by who knows the worker.
@@ -79,7 +80,7 @@ objection(const struct msghdr *header, const struct attachments *attachments)
 
 static enum notify_result
 take(const char *bytes, size_t size_bytes,
-    const struct attachments *attachments, struct notify_message *ret_message,
+    struct attachments *attachments, struct notify_message *ret_message,
     char *ret_text)
 {
 	struct notify_message message;
@@ -96,6 +97,12 @@ take(const char *bytes, size_t size_bytes,
 	if (bad > 0)
 		snprintf(ret_text, REASON_BYTES_MAX,
 		    "%u assignments with a bad value were ignored", bad);
+	if (message.fd_store) {
+		memcpy(message.fds, attachments->fds,
+		    attachments->fd_count * sizeof(int));
+		message.fd_count = (unsigned)attachments->fd_count;
+		attachments->fd_count = 0;
+	}
 	message.sender = attachments->sender.pid;
 	message.sender_uid = attachments->sender.uid;
 	*ret_message = message;

@@ -83,6 +83,45 @@ take_watchdog(const struct value *value, struct notify_message *message)
 }
 
 static bool
+take_fd_store(const struct value *value, struct notify_message *message)
+{
+	return message->fd_store = value_is(value, "1");
+}
+
+static bool
+take_fd_store_remove(const struct value *value, struct notify_message *message)
+{
+	return message->fd_store_remove = value_is(value, "1");
+}
+
+/* The names that begin so are our own. */
+static bool
+take_fd_name(const struct value *value, struct notify_message *message)
+{
+	static const char own[] = "supd.";
+
+	message->fd_name[0] = '\0';
+	if (value->count == 0 || value->count > FD_NAME_LENGTH_MAX ||
+	    (value->count >= strlen(own) &&
+	    memcmp(value->bytes, own, strlen(own)) == 0))
+		return false;
+	for (size_t i = 0; i < value->count; i++)
+		if (value->bytes[i] < 0x20 || value->bytes[i] >= 0x7f ||
+		    value->bytes[i] == ':')
+			return false;
+	memcpy(message->fd_name, value->bytes, value->count);
+	message->fd_name[value->count] = '\0';
+	return true;
+}
+
+static bool
+take_fd_poll(const struct value *value, struct notify_message *message)
+{
+	message->fd_unwatched = value_is(value, "0");
+	return message->fd_unwatched || value_is(value, "1");
+}
+
+static bool
 take_status(const struct value *value, struct notify_message *message)
 {
 	(void)printable_copy(message->status, sizeof(message->status),
@@ -146,6 +185,10 @@ static const struct {
 	{ "STOPPING=", take_stopping },
 	{ "BARRIER=", take_barrier },
 	{ "WATCHDOG=", take_watchdog },
+	{ "FDSTORE=", take_fd_store },
+	{ "FDSTOREREMOVE=", take_fd_store_remove },
+	{ "FDNAME=", take_fd_name },
+	{ "FDPOLL=", take_fd_poll },
 	{ "STATUS=", take_status },
 	{ "ERRNO=", take_errno },
 	{ "MAINPID=", take_main_pid },

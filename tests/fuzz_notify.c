@@ -34,8 +34,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 	assert(!message.has_main_pid || message.main_pid > 1);
 	assert(!message.has_errno || message.error_number >= 0);
 	assert(message.has_status || message.status[0] == '\0');
+	assert(strlen(message.fd_name) <= FD_NAME_LENGTH_MAX &&
+	    strchr(message.fd_name, ':') == NULL);
 	if (message.barrier)
-		assert(!message.ready && !message.stopping &&
-		    !message.has_status && !message.has_main_pid);
+		assert(!message.fd_store && !message.ready &&
+		    !message.stopping && !message.has_status && !message.has_main_pid);
 	return 0;
 }

@@ -65,6 +65,7 @@ test_defaults(void **state)
 	assert_null(spec->before_rollout);
 	assert_null(spec->after_rollout);
 	assert_int_equal(spec->hook_timeout_ms, 60000);
+	assert_int_equal(spec->fd_store, 0);
 	assert_null(spec->version_file);
 	assert_null(spec->version_command);
 	assert_true(spec->lanes);
@@ -77,7 +78,7 @@ test_canary(void **state)
 	struct config *config = config_good(TCP "strategy = canary\n"
 	    "steps = 0.1% 1ms,1% pause ,\n  12.5%\t7d\n\t, 100% pause\n"
 	    "canary_workers = 25%\nsteer = source-ip\n"
-	    "preview = [::1]:8081\n"
+	    "preview = [::1]:8081\nfd_store = 4096\n"
 	    "analysis = judge --max '0.5 %'\n    --more\n"
 	    "analysis_interval = 10ms\nanalysis_timeout = 1d\n"
 	    "before_rollout = /bin/migrate up\n"
@@ -90,6 +91,7 @@ test_canary(void **state)
 	assert_true(spec->canary_workers.percent);
 	assert_int_equal(spec->canary_workers.value, 25);
 	assert_int_equal(spec->steer, STEER_SOURCE_IP);
+	assert_int_equal(spec->fd_store, 4096);
 	config_expect_list(spec->analysis, "<judge><--max><0.5 %><--more>");
 	assert_int_equal(spec->analysis_interval_ms, 10);
 	assert_int_equal(spec->analysis_timeout_ms, 86400000);

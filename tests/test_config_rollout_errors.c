@@ -126,6 +126,11 @@ static const struct bad bad_values[] = {
 	    " 10ms to 1h (units ms, s, m, h, d), not \"9ms\"" },
 	{ "probe_timeout = 0s", "probe_timeout: must be a duration from 1ms to"
 	    " 1h (units ms, s, m, h, d), not \"0s\"" },
+	{ "fd_store = 4097", "fd_store: must be a number from 0 to 4096, not"
+	    " \"4097\"" },
+	{ "fd_store = 1\nready = fd 7", "fd_store: cannot be had with ready ="
+	    " fd 7, whose number may be that of a stored file descriptor; use"
+	    " ready = notify" },
 	{ "probe_failures = 0", "probe_failures: must be a number from 1 to"
 	    " 1000, not \"0\"" },
 	{ "probe = tcp\nprobe_status = 200", "probe_status: is only for `probe"

@@ -1,6 +1,6 @@
 /*
  * The notify protocol: what is taken from a message and what is not, and that
- * no file descriptor stays, whatever comes.
+ * no file descriptor stays, whatever comes, but those that are to be stored.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,6 +80,9 @@ test_bad_values(void **state)
 		"MAINPID= 5", "MAINPID=0x10", "WATCHDOG_USEC=1s",
 		"EXTEND_TIMEOUT_USEC=18446744073709551616",
 		"MONOTONIC_USEC=99999999999999999999999999",
+		"FDSTORE=0", "FDSTOREREMOVE=yes", "FDPOLL=2", "FDPOLL=",
+		"FDNAME=", "FDNAME=a:b", "FDNAME=a\tb", "FDNAME=\177",
+		"FDNAME=gr\303\274n", "FDNAME=supd.handover",
 	};
 	struct notify_message message, nothing;
 	unsigned i;
@@ -102,7 +105,7 @@ test_unknown(void **state)
 
 	(void)state;
 	memset(&nothing, 0, sizeof(nothing));
-	assert_int_equal(parse("FDSTORE=1\nX_READY=1\nready=1\n READY=1\n"
+	assert_int_equal(parse("FDSTORES=1\nX_READY=1\nready=1\n READY=1\n"
 	    "READY\nnonsense\n=\n", &message), 0);
 	assert_memory_equal(&message, &nothing, sizeof(message));
 }
@@ -161,6 +164,36 @@ test_status(void **state)
 	assert_int_equal(strlen(status_of(text)), STATUS_BYTES_MAX - 2);
 	strcpy(text + STATUS_BYTES_MAX - 3, "\303\274");
 	assert_int_equal(strlen(status_of(text)), STATUS_BYTES_MAX - 1);
+}
+
+static void
+test_fd_store(void **state)
+{
+	struct notify_message message;
+	char text[8 + FD_NAME_LENGTH_MAX + 2] = "FDNAME=";
+
+	(void)state;
+	assert_int_equal(parse("FDSTORE=1\nFDNAME=a b.7/~\nFDPOLL=0",
+	    &message), 0);
+	assert_true(message.fd_store && message.fd_unwatched);
+	assert_false(message.fd_store_remove);
+	assert_string_equal(message.fd_name, "a b.7/~");
+	assert_int_equal(parse("FDSTOREREMOVE=1\nFDNAME=supd\nFDPOLL=0\n"
+	    "FDPOLL=1\n", &message), 0);
+	assert_true(message.fd_store_remove);
+	assert_false(message.fd_store || message.fd_unwatched);
+	assert_string_equal(message.fd_name, "supd");
+	/* The last counts, also if it is bad. */
+	assert_int_equal(parse("FDNAME=a\nFDNAME=b:\nFDSTORE=1", &message),
+	    1);
+	assert_true(message.fd_store);
+	assert_string_equal(message.fd_name, "");
+	memset(text + 7, 'n', FD_NAME_LENGTH_MAX);
+	assert_int_equal(parse(text, &message), 0);
+	assert_string_equal(message.fd_name, text + 7);
+	text[7 + FD_NAME_LENGTH_MAX] = 'n';
+	assert_int_equal(parse(text, &message), 1);
+	assert_string_equal(message.fd_name, "");
 }
 
 static void
@@ -318,8 +351,9 @@ test_fds_are_closed(void **state)
 	for (i = 0; i < NOTIFY_FDS_MAX; i++)
 		fds[i] = STDERR_FILENO;
 	count = fd_count();
-	assert_int_equal(send_to("FDSTORE=1", 9, fds, NOTIFY_FDS_MAX), 0);
+	assert_int_equal(send_to("READY=1", 7, fds, NOTIFY_FDS_MAX), 0);
 	assert_int_equal(notify_read(fd, &message, text), NOTIFY_MESSAGE);
+	assert_int_equal(message.fd_count, 0);
 	assert_int_equal(fd_count(), count);
 	assert_int_equal(send_to("BARRIER=1", 9, fds, 2), 0);
 	assert_int_equal(notify_read(fd, &message, text), NOTIFY_REFUSED);
@@ -332,6 +366,37 @@ test_fds_are_closed(void **state)
 	assert_int_equal(send_to(long_text, sizeof(long_text) - 1, fds, 7), 0);
 	assert_int_equal(notify_read(fd, &message, text), NOTIFY_MESSAGE);
 	assert_true(message.ready);
+	assert_int_equal(fd_count(), count);
+	close(fd);
+}
+
+/* Those that are to be stored are the reader's, unless the message is bad. */
+static void
+test_fds_to_store(void **state)
+{
+	static char long_text[NOTIFY_BYTES_MAX + 1] = "FDSTORE=1";
+	struct notify_message message = { .ready = false };
+	char text[REASON_BYTES_MAX];
+	int fd = open_socket(), fds[NOTIFY_FDS_MAX];
+	unsigned count, i;
+
+	(void)state;
+	for (i = 0; i < NOTIFY_FDS_MAX; i++)
+		fds[i] = STDERR_FILENO;
+	count = fd_count();
+	assert_int_equal(send_to("FDSTORE=1", 9, fds, NOTIFY_FDS_MAX), 0);
+	assert_int_equal(notify_read(fd, &message, text), NOTIFY_MESSAGE);
+	assert_int_equal(message.fd_count, NOTIFY_FDS_MAX);
+	for (i = 0; i < message.fd_count; i++) {
+		assert_true(fcntl(message.fds[i], F_GETFD) & FD_CLOEXEC);
+		close(message.fds[i]);
+	}
+	assert_int_equal(fd_count(), count);
+	assert_int_equal(send_to(long_text, sizeof(long_text), fds, 7), 0);
+	assert_int_equal(notify_read(fd, &message, text), NOTIFY_REFUSED);
+	assert_int_equal(send_to("BARRIER=1\nFDSTORE=1", 19, fds, 1), 0);
+	assert_int_equal(notify_read(fd, &message, text), NOTIFY_MESSAGE);
+	assert_int_equal(message.fd_count, 0);
 	assert_int_equal(fd_count(), count);
 	close(fd);
 }
@@ -415,11 +480,13 @@ main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_barrier_alone),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_fd_store),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_barrier),
 		cmocka_unit_test(test_fds_are_closed),
+		cmocka_unit_test(test_fds_to_store),
 		cmocka_unit_test(test_full_table),
 		cmocka_unit_test(test_without_credentials),
 	};

@@ -257,6 +257,7 @@ test_differs(void **state)
 		{ "after_rollout = a", "after_rollout = b", FLEET,
 		    "after_rollout" },
 		{ "", "hook_timeout = 3s", FLEET, "hook_timeout" },
+		{ "", "fd_store = 1", FLEET, "fd_store" },
 		{ "", "version = exec a", RELEASE, "version" },
 		{ "version = file /a", "version = exec /a", RELEASE,
 		    "version" },
