@@ -13,6 +13,9 @@ enum {
 	LISTENERS_MAX = 64,
 	WORKERS_MAX = 4096,             /* of one service */
 	FD_STORE_MAX = 4096,            /* stored fds of one service */
+	FD_START_MAX = 512,             /* of them, given with one start; with */
+	FD_START_NAMES_BYTES_MAX = 1 << 16,     /* such names, ":" between them */
+	PASSED_FDS_MAX = LISTENERS_MAX + FD_START_MAX,
 	RELEASES_KEPT_MAX = 8,          /* pinned at once, of one service */
 	DRAINING_RELEASES_MAX = 3,      /* besides the two of a rollout */
 	STARTS_PER_TURN_MAX = 32,       /* so that the loop is never deaf for long */

@@ -8,8 +8,8 @@
  * errno straight into our memory, so that the result is known when spawn()
  * returns.
  *
- * What the child gets: fds 0 (/dev/null), 1, 2, its listeners from 3 on, the
- * readiness fd if any, and no other; its own session and process group; default
+ * What the child gets: fds 0 (/dev/null), 1, 2, from 3 on its listeners and
+ * what predecessors have stored for it, the readiness fd if any, and no other; its own session and process group; default
  * dispositions, an empty mask, umask 022, the soft RLIMIT_NOFILE that supd was
  * started with; the release's working directory and credentials.  A task gets
  * the same, but a pipe as 1 and 2, and one fd of its own choice as 3.
@@ -52,9 +52,10 @@ struct spawn_failure {
 struct launch {
 	const struct release *release;
 	struct worker_id id;
-	const int *listener_fds;        /* in the order of `listeners` */
-	unsigned listener_count;
-	const char *listener_names;     /* a:b:c, for LISTEN_FDNAMES */
+	const int *passed_fds;          /* in the order of `listeners`, and what
+					 * else it is given (store.h) */
+	unsigned passed_count;
+	const char *passed_names;       /* a:b:c, for LISTEN_FDNAMES */
 	const char *notify_path;        /* or NULL */
 	int ready_write_fd;             /* becomes spec->ready_fd; or -1 */
 };
@@ -90,8 +91,8 @@ void spawn_files_limit(struct rlimit *ret_limit);
 /*
  * Starts a worker.  Returns 0 once it has executed (or was killed by somebody
  * before it could).  Else -1 and ret_failure says why; no process is left
- * behind.  argv, environment and listeners are within bounds.h, and ready_fd is
- * neither 0 nor a listener's: pin_release() saw to it.
+ * behind.  argv, environment and what is passed are within bounds.h, and
+ * ready_fd is neither 0 nor of a number that is passed.
  */
 int spawn(const struct launch *, struct process *ret_process,
     struct spawn_failure *ret_failure);

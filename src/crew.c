@@ -284,9 +284,9 @@ execute(struct member *m, const struct start *start, char *ret_text)
 	struct spawn_failure failure = { .stage = SPAWN_NOTIFY };
 	struct process process;
 	struct launch launch = {
-		.release = r, .id = start->id, .listener_fds = fds,
-		.listener_count = r->shard_count,
-		.listener_names = names, .notify_path = path,
+		.release = r, .id = start->id, .passed_fds = fds,
+		.passed_count = r->shard_count,
+		.passed_names = names, .notify_path = path,
 	};
 	size_t used = 0;
 

@@ -46,7 +46,8 @@ enum {
 	STACK_BYTES = 64 << 10,
 	OWN_VARIABLES_MAX = 12,
 	/* Names, a path, a version and a handful of numbers. */
-	OWN_BYTES_MAX = LISTENERS_MAX * (NAME_LENGTH_MAX + 1) + 1024,
+	OWN_BYTES_MAX = LISTENERS_MAX * (NAME_LENGTH_MAX + 1) +
+	    FD_START_NAMES_BYTES_MAX + 1024,
 };
 
 static const char *const stage_texts[] = {
@@ -93,14 +94,14 @@ add_variable(size_t spare, const char *format, ...)
 }
 
 static void
-add_listener_variables(const struct launch *launch)
+add_passed_variables(const struct launch *launch)
 {
 	struct spawn_child *child = &start.child;
 
-	if (launch->listener_count == 0)
+	if (launch->passed_count == 0)
 		return;
-	add_variable(0, "LISTEN_FDS=%u", launch->listener_count);
-	add_variable(0, "LISTEN_FDNAMES=%s", launch->listener_names);
+	add_variable(0, "LISTEN_FDS=%u", launch->passed_count);
+	add_variable(0, "LISTEN_FDNAMES=%s", launch->passed_names);
 	child->listen_pid = add_variable(SPAWN_NUMBER_BYTES, "LISTEN_PID=");
 	if (base.has_pidfd_ids)
 		child->pidfd_id = add_variable(SPAWN_NUMBER_BYTES,
@@ -133,7 +134,7 @@ prepare_environment(const struct launch *launch)
 		start.child.watchdog_pid = add_variable(SPAWN_NUMBER_BYTES,
 		    "WATCHDOG_PID=");
 	}
-	add_listener_variables(launch);
+	add_passed_variables(launch);
 	start.environment[start.environment_count] = NULL;
 }
 
@@ -183,7 +184,7 @@ pass(int fd)
 {
 	struct spawn_child *child = &start.child;
 
-	assert(child->passed_count < LISTENERS_MAX);
+	assert(child->passed_count < PASSED_FDS_MAX);
 	child->passed_fds[child->passed_count++] = fd;
 }
 
@@ -219,8 +220,8 @@ prepare(const struct launch *launch)
 	child->ready_write_fd = launch->ready_write_fd;
 	if (launch->ready_write_fd >= 0)
 		child->ready_target = (int)release->spec->ready_fd;
-	for (i = 0; i < launch->listener_count; i++)
-		pass(launch->listener_fds[i]);
+	for (i = 0; i < launch->passed_count; i++)
+		pass(launch->passed_fds[i]);
 	measure_files();
 	prepare_arguments(release);
 	prepare_environment(launch);

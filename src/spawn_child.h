@@ -20,7 +20,7 @@ struct spawn_child {
 	int null_fd, directory_fd;
 	int executable_fd;              /* or -1 */
 	int output_fd;                  /* becomes 1 and 2; or -1 */
-	int passed_fds[LISTENERS_MAX];  /* become 3 and so on */
+	int passed_fds[PASSED_FDS_MAX]; /* become 3 and so on */
 	unsigned passed_count;
 	int ready_write_fd;             /* or -1 */
 	int ready_target;               /* its number in the worker */

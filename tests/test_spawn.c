@@ -193,9 +193,9 @@ check_layout(const int *layout, int executable_fd, int directory_fd)
 		place(&fds[i], layout[i]);
 	spec.ready_fd = 10;
 	launch.ready_write_fd = ready;
-	launch.listener_fds = fds;
-	launch.listener_count = count;
-	launch.listener_names = "a:b:c";
+	launch.passed_fds = fds;
+	launch.passed_count = count;
+	launch.passed_names = "a:b:c";
 	assert_int_equal(fixture_run(&launch), 0);
 	for (i = 0; i < count; i++) {
 		assert_says("fd %u /memfd:%s (deleted)", 3 + i, names[i]);
@@ -232,6 +232,46 @@ test_listeners_in_the_way(void **state)
 	check_layout(layouts[0], 5, 10);
 	check_layout(layouts[0], 10, 3);
 	check_layout(layouts[0], 1700, 1800);
+}
+
+/* What was stored may be a lot, and lies where it has to go. */
+static void
+test_stored(void **state)
+{
+	enum { COUNT = 200 };
+	struct spec spec = fixture_spec(probe_argv);
+	struct release *release = fixture_pin_probe(&spec);
+	struct launch launch = fixture_launch(release);
+	static char names[COUNT * 8];
+	int fds[COUNT];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < COUNT; i++) {
+		char name[8];
+		int fd;
+
+		snprintf(name, sizeof(name), "n%u", i);
+		fd = memfd_create(name, MFD_CLOEXEC);
+		fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 2000);
+		close(fd);
+		sprintf(names + strlen(names), "%s%s", i == 0 ? "" : ":",
+		    name);
+	}
+	for (i = 0; i < COUNT / 4; i++)
+		place(&fds[i], 70 - (int)i);
+	launch.passed_fds = fds;
+	launch.passed_count = COUNT;
+	launch.passed_names = names;
+	assert_int_equal(fixture_run(&launch), 0);
+	for (i = 0; i < COUNT; i++) {
+		assert_says("fd %u /memfd:n%u (deleted)", 3 + i, i);
+		close(fds[i]);
+	}
+	assert_int_equal(count_of("fd "), 3 + COUNT);
+	assert_says("env LISTEN_FDS=%d", COUNT);
+	assert_non_null(strstr(fixture_report, names));
+	pin_release_free(release);
 }
 
 static void
@@ -356,6 +396,7 @@ main(void)
 		TEST(test_parent_unharmed),
 		TEST(test_listeners),
 		TEST(test_listeners_in_the_way),
+		TEST(test_stored),
 		TEST(test_ready_fd),
 		TEST(test_many_fds),
 		TEST(test_credentials),

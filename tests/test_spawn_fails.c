@@ -79,11 +79,11 @@ test_fails_before(void **state)
 	int closed = 999, directory = release->directory_fd;
 
 	(void)state;
-	launch.listener_fds = &closed;
-	launch.listener_count = 1;
-	launch.listener_names = "a";
+	launch.passed_fds = &closed;
+	launch.passed_count = 1;
+	launch.passed_names = "a";
 	assert_fails(&launch, SPAWN_FILES, EBADF);
-	launch.listener_count = 0;
+	launch.passed_count = 0;
 	release->directory_fd = release->executable_fd;
 	assert_fails(&launch, SPAWN_DIRECTORY, ENOTDIR);
 	release->directory_fd = directory;
