@@ -61,6 +61,8 @@ struct command_port {
 	 * the lines. */
 	size_t (*history)(void *ctx, const char *service, int64_t before_s,
 	    size_t limit, char ***ret_lines);
+	/* How many fds the service's workers have stored. */
+	uint32_t (*stored)(void *ctx, uint32_t service);
 	const char *(*ledger_error)(void *ctx);         /* NULL: none */
 	const char *(*config_path)(void *ctx);
 	/* Why and when supd was started anew last, or NULL: it was not. */

@@ -64,7 +64,7 @@ void crew_keep(const struct member *);
 void crew_forget(const struct member *);
 void crew_forget_ready(const struct member *);
 
-/* Hands on what it has said and nobody has read yet. */
-void crew_read_notify(struct member *);
+/* Hands on what it has said and nobody has read yet, at most so many messages. */
+void crew_read_notify(struct member *, unsigned count_max);
 
 #endif

@@ -9,6 +9,7 @@
  *   live_lost.c    what a resume could not take over
  *   live_resume.c  going on where another supd was
  *   live_upgrade.c another build of supd takes over
+ *   live_store.c   the fd store: what services allow, who takes what is there
  */
 #ifndef SUPD_LIVE_H
 #define SUPD_LIVE_H
@@ -46,6 +47,10 @@ struct live {
 /* Fills in world and port; `live` stays where it is. */
 void live_world_init(struct live *);
 void live_port_init(struct live *);
+
+/* The engine's turn: before it the fd store learns what services there are, and
+ * after it hands over what waits. */
+void live_turn(struct live *);
 
 /* Watches the listeners from now on.  0 or -errno. */
 int live_sockets_init(struct live *);

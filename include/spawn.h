@@ -9,10 +9,11 @@
  * returns.
  *
  * What the child gets: fds 0 (/dev/null), 1, 2, from 3 on its listeners and
- * what predecessors have stored for it, the readiness fd if any, and no other; its own session and process group; default
- * dispositions, an empty mask, umask 022, the soft RLIMIT_NOFILE that supd was
- * started with; the release's working directory and credentials.  A task gets
- * the same, but a pipe as 1 and 2, and one fd of its own choice as 3.
+ * what its predecessors have stored, the readiness fd if any, and no other; its
+ * own session and process group; default dispositions, an empty mask, umask
+ * 022, the soft RLIMIT_NOFILE that supd was started with; the release's working
+ * directory and credentials.  A task gets the same, but a pipe as 1 and 2, and
+ * one fd of its own choice as 3.
  */
 #ifndef SUPD_SPAWN_H
 #define SUPD_SPAWN_H

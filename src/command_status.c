@@ -159,6 +159,17 @@ installed_name(struct call *call, struct service *s)
 	return service_is_bad_build(s, &now) ? "quarantined" : "newer";
 }
 
+/* How many fds are stored; null where none can be. */
+static json_t *
+stored_json(struct call *call, const struct service *s)
+{
+	const struct command_port *port = call->command->port;
+	uint32_t count = port->stored(port->ctx, s->id);
+
+	return s->spec->fd_store > 0 || count > 0 ?
+	    json_integer((json_int_t)count) : json_null();
+}
+
 static json_t *
 service_json(struct call *call, struct service *s)
 {
@@ -167,7 +178,7 @@ service_json(struct call *call, struct service *s)
 	json_t *workers = worker_list(call, s, now_ms, &bytes);
 
 	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:s, s:s,"
-	    " s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "name", s->name,
 	    "state", state_name(s),
 	    "trouble", command_text_or_null(s->trouble),
@@ -180,6 +191,7 @@ service_json(struct call *call, struct service *s)
 	    "installed", installed_name(call, s),
 	    "readiness", readiness_text(s->spec),
 	    "memory_bytes", command_number(bytes),
+	    "stored_fds", stored_json(call, s),
 	    "releases", release_list(s),
 	    "listeners", listener_list(call, s),
 	    "worker_list", workers,

@@ -28,10 +28,14 @@
 #include "orphan.h"
 #include "pin.h"
 #include "reactor.h"
+#include "store.h"
 #include "task.h"
 
 enum {
 	BUCKET_COUNT = 1024,            /* of members by pid; a power of two */
+	/* All that one that stores its fds and ends can have said, and not
+	 * without end if a child of it goes on. */
+	LAST_DATAGRAMS_MAX = 2 * FD_STORE_MAX,
 };
 
 static struct member *buckets[BUCKET_COUNT];
@@ -158,7 +162,7 @@ member_ended(struct member *m)
 	};
 	pid_t pid = m->pid, killed_group = 0;
 
-	crew_read_notify(m);
+	crew_read_notify(m, LAST_DATAGRAMS_MAX);
 	if (m->pid != pid)      /* its last word was MAINPID= */
 		return;
 	/* Before it is reaped: so long the group's number is its own. */
@@ -168,6 +172,7 @@ member_ended(struct member *m)
 		(void)kill(-killed_group, SIGKILL);
 	}
 	event.exit = process_reap(m->pidfd);
+	store_ended(m->service, m->id);
 	crew_leave(m);
 	crew_free(m);
 	(void)orphan_kill(crew_is_known, crew_has_socket, killed_group);
@@ -274,42 +279,77 @@ explain_failure(const struct start *start, const struct spawn_failure *failure,
 	return spawn_refused(failure) ? START_REFUSED : START_FAILED;
 }
 
-static enum start_result
-execute(struct member *m, const struct start *start, char *ret_text)
+/* What a worker is given from 3 on, and its names; the number of it. */
+static unsigned
+collect_passed(const struct release *r, const struct store_grant *grant,
+    int *ret_fds, char *ret_names, size_t size)
 {
+	unsigned count = 0;
+	size_t used = 0;
+
+	ret_names[0] = '\0';
+	for (; count < r->shard_count; count++) {
+		ret_fds[count] = r->shards[count]->fd;
+		used += (size_t)snprintf(ret_names + used, size - used, "%s%s",
+		    count == 0 ? "" : ":",
+		    r->shards[count]->listener->spec->name);
+	}
+	if (grant->count > 0)
+		(void)snprintf(ret_names + used, size - used, "%s%s",
+		    count == 0 ? "" : ":", grant->names);
+	for (unsigned i = 0; i < grant->count; i++)
+		ret_fds[count++] = grant->fds[i];
+	return count;
+}
+
+/* Once it can be spoken to. */
+static int
+spawn_member(struct member *m, const struct start *start, const char *path,
+    int write_fd, struct spawn_failure *ret_failure)
+{
+	static char names[LISTENERS_MAX * (NAME_LENGTH_MAX + 1) +
+	    FD_START_NAMES_BYTES_MAX];
+	static const struct store_grant nothing;
 	const struct release *r = start->release;
-	int fds[LISTENERS_MAX], write_fd = -1, error;
-	char names[LISTENERS_MAX * (NAME_LENGTH_MAX + 1)] = "";
-	char path[CREW_SOCKET_PATH_BYTES];
-	struct spawn_failure failure = { .stage = SPAWN_NOTIFY };
+	/* The readiness fd may have a number that it would need. */
+	bool may_have = r->spec->ready != READY_FD;
+	const struct store_grant *grant = may_have ? store_grant(m->service,
+	    m->id) : &nothing;
+	int fds[PASSED_FDS_MAX], error;
 	struct process process;
 	struct launch launch = {
 		.release = r, .id = start->id, .passed_fds = fds,
-		.passed_count = r->shard_count,
 		.passed_names = names, .notify_path = path,
+		.ready_write_fd = write_fd,
 	};
-	size_t used = 0;
 
-	for (uint32_t i = 0; i < r->shard_count; i++) {
-		fds[i] = r->shards[i]->fd;
-		used += (size_t)snprintf(names + used, sizeof(names) - used,
-		    "%s%s", i == 0 ? "" : ":",
-		    r->shards[i]->listener->spec->name);
-	}
-	error = open_ears(m, r, path, sizeof(path), &write_fd);
-	if (error < 0) {
-		fd_close(write_fd);
-		failure.error = -error;
-		return explain_failure(start, &failure, ret_text);
-	}
-	launch.ready_write_fd = write_fd;
-	error = spawn(&launch, &process, &failure);
-	fd_close(write_fd);
+	launch.passed_count = collect_passed(r, grant, fds, names,
+	    sizeof(names));
+	error = spawn(&launch, &process, ret_failure);
+	if (may_have)
+		store_granted(error == 0);
 	if (error < 0)
-		return explain_failure(start, &failure, ret_text);
+		return error;
 	m->pid = m->group = process.pid;
 	m->pidfd = process.pidfd;
-	return START_DONE;
+	return 0;
+}
+
+static enum start_result
+execute(struct member *m, const struct start *start, char *ret_text)
+{
+	int write_fd = -1, error;
+	char path[CREW_SOCKET_PATH_BYTES];
+	struct spawn_failure failure = { .stage = SPAWN_NOTIFY };
+
+	error = open_ears(m, start->release, path, sizeof(path), &write_fd);
+	if (error < 0)
+		failure.error = -error;
+	else
+		error = spawn_member(m, start, path, write_fd, &failure);
+	fd_close(write_fd);
+	return error < 0 ? explain_failure(start, &failure, ret_text) :
+	    START_DONE;
 }
 
 void

@@ -1,9 +1,10 @@
 /*
  * What a worker says, on its notify socket and its readiness fd, as events.
  *
- * A message counts if it comes from the worker's own user, from root or our
- * own, or from the worker's session.  One worker that talks without end does not
- * keep the others waiting: so many datagrams a turn, the rest comes next.
+ * File descriptors go to the store.  A message counts if it comes from the
+ * worker's own user, from root or our own, or from the worker's session.  One
+ * worker that talks without end does not keep the others waiting: so many
+ * datagrams a turn, the rest comes next.
  */
 #include "crew_private.h"
 
@@ -14,8 +15,26 @@
 #include "fd.h"
 #include "log.h"
 #include "notify.h"
+#include "store.h"
 
 enum { DATAGRAMS_PER_TURN_MAX = 32 };
+
+static void
+store(const struct member *m, const struct notify_message *n)
+{
+	const struct store_request request = {
+		.name = n->fd_name, .unwatched = n->fd_unwatched,
+		.fds = n->fds, .fd_count = n->fd_count,
+	};
+
+	/* Before what it stores: the message may say both. */
+	if (n->stopping)
+		store_stopping(m->service, m->id);
+	if (n->fd_store_remove)
+		store_remove(m->service, m->id, n->fd_name);
+	if (n->fd_store)
+		store_put(m->service, m->id, &request);
+}
 
 static void
 hand_on(const struct member *m, const struct notify_message *n)
@@ -51,13 +70,28 @@ may_speak(const struct member *m, const struct notify_message *n)
 	    n->sender_uid == geteuid() || getsid(n->sender) == m->group;
 }
 
+static void
+take(struct member *m, struct notify_message *n)
+{
+	if (may_speak(m, n)) {
+		store(m, n);
+		hand_on(m, n);
+		return;
+	}
+	log_warning("pid %d: a notify message of pid %d, uid %u is refused: it "
+	    "must come from uid %u or from the worker's session", m->pid,
+	    n->sender, n->sender_uid, m->uid);
+	while (n->fd_count > 0)
+		fd_close(n->fds[--n->fd_count]);
+}
+
 void
-crew_read_notify(struct member *m)
+crew_read_notify(struct member *m, unsigned count_max)
 {
 	struct notify_message message;
 	char why[REASON_BYTES_MAX];
 
-	for (unsigned i = 0; i < DATAGRAMS_PER_TURN_MAX; i++) {
+	for (unsigned i = 0; i < count_max; i++) {
 		switch (notify_read(m->notify_fd, &message, why)) {
 		case NOTIFY_NONE:
 			return;
@@ -66,16 +100,7 @@ crew_read_notify(struct member *m)
 			    m->pid, why);
 			break;
 		case NOTIFY_MESSAGE:
-			if (may_speak(m, &message))
-				hand_on(m, &message);
-			else
-				log_warning("pid %d: a notify message of pid "
-				    "%d, uid %u is refused: it must come from "
-				    "uid %u or from the worker's session",
-				    m->pid, message.sender, message.sender_uid,
-				    m->uid);
-			while (message.fd_count > 0)
-				fd_close(message.fds[--message.fd_count]);
+			take(m, &message);
 			if (why[0] != '\0')
 				log_warning("pid %d: of a notify message %s",
 				    m->pid, why);
@@ -87,7 +112,7 @@ static void
 on_notify(void *ctx, int events)
 {
 	(void)events;
-	crew_read_notify(ctx);
+	crew_read_notify(ctx, DATAGRAMS_PER_TURN_MAX);
 }
 
 /* The s6 way: a newline on the readiness fd. */

@@ -10,6 +10,7 @@
 #include "live_upgrade.h"
 #include "pin.h"
 #include "steer.h"
+#include "store.h"
 
 static void
 port_send(void *ctx, uint32_t client, const char *json, size_t size_bytes)
@@ -82,6 +83,13 @@ port_history(void *ctx, const char *service, int64_t before_s, size_t limit,
 	return ledger_read(service, before_s, limit, ret_lines);
 }
 
+static uint32_t
+port_stored(void *ctx, uint32_t service)
+{
+	(void)ctx;
+	return store_count(service);
+}
+
 static const char *
 port_ledger_error(void *ctx)
 {
@@ -124,6 +132,7 @@ live_port_init(struct live *live)
 		.label = port_label,
 		.look = port_look,
 		.history = port_history,
+		.stored = port_stored,
 		.ledger_error = port_ledger_error,
 		.config_path = port_config_path,
 		.restarted = port_restarted,

@@ -20,6 +20,7 @@
 #include "reactor.h"
 #include "spawn.h"
 #include "state.h"
+#include "store.h"
 
 enum { WORLD_FORMAT = 1 };
 
@@ -305,6 +306,7 @@ void
 live_resume_close(void)
 {
 	reactor_clear_alarm(&resume.unclaimed);
+	store_release();
 	carry_drop(state_name);
 	carry_drop(world_name);
 	journal_close(&resume.state);

@@ -205,6 +205,9 @@ print_workers(struct draw *d, const json_t *service)
 	draw_format(d, STYLE_BOLD, "workers of %s: ",
 	    field_text(service, "name"));
 	tally_print(d, &tally);
+	if (field_given(service, "stored_fds"))
+		draw_format(d, STYLE_PLAIN, "; %" PRIu64 " stored file "
+		    "descriptors", field_number(service, "stored_fds"));
 	draw_end(d);
 	if (tally.total > 0 && (!many || tally_ready(&tally) < tally.total))
 		print_worker_list(d, workers, many);

@@ -74,7 +74,7 @@ on_turn(void *ctx)
 		child_ended = false;
 		crew_sweep();
 	}
-	engine_turn(&live->engine);
+	live_turn(live);
 	command_turn(live->command);
 	live_commit(live);
 	if (!live->begun)

@@ -48,9 +48,10 @@ layers='
 3 mechanism  crew crew_adopt crew_keep crew_private crew_talk
 3 mechanism  crew_unclaimed orphan
 3 mechanism  live live_dry_run live_keep live_lane live_lost live_parent
-3 mechanism  live_parts live_port live_resume live_socket live_task
-3 mechanism  live_task_keep live_upgrade live_world
+3 mechanism  live_parts live_port live_resume live_socket live_store
+3 mechanism  live_task live_task_keep live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
+3 mechanism  store store_give store_private store_state
 4 program    supd
 4 program    supd_init supd_init_boot supd_init_store
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy

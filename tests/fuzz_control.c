@@ -298,6 +298,14 @@ port_history(void *ctx, const char *service, int64_t before_s, size_t limit,
 	return 0;
 }
 
+static uint32_t
+port_stored(void *ctx, uint32_t service)
+{
+	(void)ctx;
+	(void)service;
+	return 0;
+}
+
 static const char *
 port_text(void *ctx)
 {
@@ -308,7 +316,7 @@ port_text(void *ctx)
 static const struct command_port port = {
 	.send = port_send, .close = port_close,
 	.queue = port_queue, .look = port_look, .label = port_label,
-	.history = port_history, .ledger_error = port_text,
+	.history = port_history, .stored = port_stored, .ledger_error = port_text,
 	.config_path = port_text,
 };
 

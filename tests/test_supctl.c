@@ -26,6 +26,7 @@
 	"\"workers\":2,\"ready\":1,\"restarts\":3,\"revision\":3," \
 	"\"in_charge_time_s\":1000,\"installed\":\"newer\"," \
 	"\"readiness\":\"alive\",\"memory_bytes\":50331648," \
+	"\"stored_fds\":12," \
 	"\"releases\":[{\"revision\":3,\"version\":\"v2.0\"," \
 	"\"build_id\":\"3f2a9c1b77\",\"path\":\"/srv/web-3/web\"," \
 	"\"created_time_s\":1000,\"in_charge\":true,\"quarantined\":false," \
@@ -134,6 +135,8 @@ test_status_of_one(void **state)
 	assert_has(fake_requests(), "\"parameters\":{\"service\":\"web\"}");
 	assert_has(run->output, "  0     900  3         ready     3m12s  12M "
 	    "    busy ?[2J");
+	assert_has(run->output, "workers of web: 1 ready, 1 starting; 12 stored "
+	    "file descriptors\n");
 	assert_has(run->output, "starting  1.2 s          58.8 s left\n");
 	assert_has(run->output, "  web   0.0.0.0:8080  17/4096\n");
 	assert_has(run->output, "in charge  /srv/web-3/web\n");
