@@ -441,13 +441,16 @@ store_agree(uint32_t service, const struct store_terms *terms)
 		log_notice("%s: fd_store is %u now, and %u file descriptors "
 		    "are stored: these stay, and no other is taken until there "
 		    "are fewer", terms->name, terms->limit, s->count);
-	(void)snprintf(s->name, sizeof(s->name), "%s", terms->name);
+	if (s->name[0] == '\0')
+		(void)snprintf(s->name, sizeof(s->name), "%s", terms->name);
 	s->limit = terms->limit;
 	s->slot_count = terms->slot_count;
 	s->closed = terms->closed;
 	s->agreed = true;
-	if (s->limit > 0)
+	if (s->limit > 0) {
 		s->told_refused = false;
+		(void)open_hang_ups();  /* tried again when there is need */
+	}
 	if (s->closed && drop_all(s))
 		store_changed();
 }

@@ -127,7 +127,7 @@ copy(int from_fd, int to_fd)
 
 /* Options are separated by single blanks. */
 static void
-write_build(int fd, const char *options)
+write_build(int fd, const char *program, const char *options)
 {
 	char trailer[2048];
 	int from = open(built("tests/build"), O_RDONLY | O_CLOEXEC);
@@ -136,8 +136,8 @@ write_build(int fd, const char *options)
 	assert_true(from >= 0);
 	copy(from, fd);
 	close(from);
-	size = snprintf(trailer, sizeof(trailer), "%s %s", e2e_program(
-	    "tests/worker"), options);
+	size = snprintf(trailer, sizeof(trailer), "%s %s",
+	    e2e_program(program), options);
 	assert_true(size < (int)sizeof(trailer));
 	for (int i = 0; i < size; i++)
 		if (trailer[i] == ' ')
@@ -149,15 +149,22 @@ write_build(int fd, const char *options)
 }
 
 void
-e2e_install(const char *name, const char *options)
+e2e_install_program(const char *name, const char *program,
+    const char *options)
 {
 	const char *fresh = e2e_path("build.tmp");
 	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
 
 	assert_true(fd >= 0);
-	write_build(fd, options);
+	write_build(fd, program, options);
 	close(fd);
 	assert_int_equal(rename(fresh, e2e_path(name)), 0);
+}
+
+void
+e2e_install(const char *name, const char *options)
+{
+	e2e_install_program(name, "tests/worker", options);
 }
 
 /* Of many versions some workers may have had the same pid. */
@@ -179,7 +186,7 @@ e2e_overwrite(const char *name, const char *options)
 	int fd = open(e2e_path(name), O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	assert_true(fd >= 0);
-	write_build(fd, options);
+	write_build(fd, "tests/worker", options);
 	close(fd);
 }
 

@@ -79,7 +79,12 @@ void e2e_configure(const char *format, ...)
  */
 void e2e_install(const char *name, const char *options);
 
-/* The same with a version, for worker_totals(), and further options or "". */
+/* The same, but another program of this build, such as "tests/ticker". */
+void e2e_install_program(const char *name, const char *program,
+    const char *options);
+
+/* As e2e_install(), with a version, for worker_totals(), and further options or
+ * "". */
 void e2e_install_counted(const char *name, const char *version,
     const char *options);
 
