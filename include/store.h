@@ -18,11 +18,18 @@
  * more, since the service was scaled down, stands for another one: its number
  * modulo the number of slots.
  *
+ * While two releases run, a slot has a worker of each.  What one leaves that
+ * crashed, or ended by itself, is for its own release, which replaces it; it must
+ * not bring a client to a release before its time.  It is for whichever release
+ * if that worker was told to make room for another (store_replaced()), or if its
+ * release is not started any more.
+ *
  * supd holds both ends of that socket.  So what a worker has not read when it
  * ends, because it does not know how or had no time, can be read by us and is
  * in the store again.
  *
- *   store.c        putting, removing, limits, hang-ups
+ *   store.c        putting, removing, limits
+ *   store_list.c   what is stored, and whether it has hung up
  *   store_give.c   to whom: with a start, or by a message
  *   store_state.c  what outlives supd
  */
@@ -41,6 +48,7 @@ struct store_terms {
 	const char *name;
 	uint32_t limit;                 /* fd_store */
 	uint32_t slot_count;
+	uint32_t stable, candidate;     /* revisions that are started; 0: none */
 	bool closed;                    /* it is stopped, or is to go */
 };
 
@@ -72,6 +80,9 @@ void store_remove(uint32_t service, struct worker_id giver, const char *name);
 /* STOPPING=1: what it stores from now on is its successor's at once. */
 void store_stopping(uint32_t service, struct worker_id);
 
+/* The worker is to make room: what it stores is for whichever release. */
+void store_replaced(uint32_t service, struct worker_id);
+
 /* The worker has ended, and all it said was heard. */
 void store_ended(uint32_t service, struct worker_id);
 
@@ -85,15 +96,15 @@ struct store_grant {
 	unsigned count;
 	char names[FD_START_NAMES_BYTES_MAX];   /* a:b:c */
 };
-const struct store_grant *store_grant(uint32_t service, struct worker_id);
+const struct store_grant *store_grant(uint32_t service, struct worker_id,
+    uint32_t revision);
 void store_granted(bool started);
 
-/* How many fds wait for a worker, their givers having let go of them. */
-uint32_t store_waiting(uint32_t service);
-
-/* Hands them over: by slot, the incarnation of the worker to take them; 0: none
- * there. */
-void store_hand_over(uint32_t service, const uint32_t *incarnations);
+/* Hands over what waits to who is ready, by slot: incarnations; 0: nobody. */
+struct store_ready {
+	uint32_t stable, candidate;
+};
+void store_hand_over(uint32_t service, const struct store_ready *slots);
 
 /* How many are stored. */
 uint32_t store_count(uint32_t service);

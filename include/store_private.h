@@ -14,12 +14,14 @@ struct stored {
 	struct store_service *owner;
 	uint64_t number;                /* f<number>, for carry.h */
 	struct worker_id giver;
+	uint32_t revision;              /* of the giver; 0: not known */
 	struct store_worker *worker;    /* the giver; NULL: it has ended */
 	int fd;
 	dev_t device;                   /* of what the fd is open on */
 	ino_t inode;
 	bool unwatched;
 	bool left;                      /* its giver said that it stops */
+	bool replaced;                  /* for whichever release */
 	bool granted;                   /* to the start in hand */
 	char name[];
 };
@@ -28,7 +30,9 @@ struct stored {
 struct store_worker {
 	struct store_worker *next;
 	struct worker_id id;
+	uint32_t revision;              /* 0: not known */
 	bool stopping;                  /* said STOPPING=1 */
+	bool replaced;                  /* is to make room */
 	int ends[2];                    /* of supd.handover: ours, the worker's;
 					 * or -1 */
 	struct watch watch;             /* of ours, while it is blocked */
@@ -39,7 +43,7 @@ struct store_service {
 	struct store_service *next;
 	uint32_t id;
 	char name[NAME_LENGTH_MAX + 1];
-	uint32_t limit, slot_count;
+	uint32_t limit, slot_count, stable, candidate;
 	bool closed;
 	bool agreed;                    /* in this turn */
 	bool told_refused, told_full;   /* once each is enough */
@@ -80,6 +84,18 @@ struct stored *store_append(struct store_service *, const char *name, int fd,
 
 /* Out of the list, and closed here.  *link is it. */
 void store_unlink(struct stored **link);
+struct stored **store_link(const struct stored *);
+
+/* The same for what nobody gets; all of a service, and whether there was any. */
+void store_drop(struct stored **link);
+bool store_drop_all(struct store_service *);
+
+/* Would closing it wait? */
+bool store_lingers(int fd);
+
+/* Opened when it is needed, or before; 0 or -1, with errno. */
+int store_open_hang_ups(void);
+void store_close_hang_ups(void);
 
 /* Has its giver let go of it? */
 bool store_is_free(const struct stored *);

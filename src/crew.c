@@ -314,7 +314,7 @@ spawn_member(struct member *m, const struct start *start, const char *path,
 	/* The readiness fd may have a number that it would need. */
 	bool may_have = r->spec->ready != READY_FD;
 	const struct store_grant *grant = may_have ? store_grant(m->service,
-	    m->id) : &nothing;
+	    m->id, r->revision) : &nothing;
 	int fds[PASSED_FDS_MAX], error;
 	struct process process;
 	struct launch launch = {

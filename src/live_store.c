@@ -8,6 +8,17 @@
 
 #include "store.h"
 
+/* Revisions whose workers are replaced by their own release. */
+static void
+find_started(const struct service *s, uint32_t *ret_stable,
+    uint32_t *ret_candidate)
+{
+	const struct rollout *r = &s->rollout;
+
+	*ret_stable = r->phase == ROLLOUT_RETIRE ? 0 : r->stable;
+	*ret_candidate = r->phase == ROLLOUT_ROLLBACK ? 0 : r->candidate;
+}
+
 static void
 agree(const struct live *live)
 {
@@ -15,31 +26,45 @@ agree(const struct live *live)
 
 	for (uint32_t i = 0; i < engine->service_count; i++) {
 		const struct service *s = engine->services[i];
-		const struct store_terms terms = {
+		struct store_terms terms = {
 			.name = s->name, .limit = s->spec->fd_store,
 			.slot_count = s->workers,
 			.closed = s->stopped || s->removed ||
 			    engine->phase != ENGINE_RUNNING,
 		};
 
+		find_started(s, &terms.stable, &terms.candidate);
 		store_agree(s->id, &terms);
 	}
 	store_settle();
 }
 
-/* Of two in one slot the younger: it is the successor, if one of them is. */
+static bool
+makes_room(const struct worker *w)
+{
+	return w->ending == ENDING_REPLACED ||
+	    w->ending == ENDING_ROLLED_BACK || w->ending == ENDING_SURPLUS;
+}
+
 static void
 hand_over(const struct service *s)
 {
-	static uint32_t ready[WORKERS_MAX];
+	static struct store_ready ready[WORKERS_MAX];
+	uint32_t stable, candidate;
 
+	find_started(s, &stable, &candidate);
 	memset(ready, 0, s->workers * sizeof(ready[0]));
 	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++) {
 		const struct worker *w = &s->fleet.workers[i];
 
-		if (w->state == WORKER_READY && w->id.slot < s->workers &&
-		    w->id.incarnation > ready[w->id.slot])
-			ready[w->id.slot] = w->id.incarnation;
+		if (w->state != WORKER_GONE && makes_room(w))
+			store_replaced(s->id, w->id);
+		if (w->state != WORKER_READY || w->id.slot >= s->workers)
+			continue;
+		if (w->revision == stable)
+			ready[w->id.slot].stable = w->id.incarnation;
+		else if (w->revision == candidate)
+			ready[w->id.slot].candidate = w->id.incarnation;
 	}
 	store_hand_over(s->id, ready);
 }
@@ -49,9 +74,12 @@ hand_over_all(const struct live *live)
 {
 	const struct engine *engine = &live->engine;
 
-	for (uint32_t i = 0; i < engine->service_count; i++)
-		if (store_waiting(engine->services[i]->id) > 0)
-			hand_over(engine->services[i]);
+	for (uint32_t i = 0; i < engine->service_count; i++) {
+		const struct service *s = engine->services[i];
+
+		if (s->spec->fd_store > 0 || store_count(s->id) > 0)
+			hand_over(s);
+	}
 }
 
 void

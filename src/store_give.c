@@ -35,6 +35,7 @@ static struct {
 	size_t names_bytes;
 	struct store_service *service;  /* NULL: gets nothing */
 	struct worker_id id;
+	uint32_t revision;
 	int ends[2];
 } start = { .ends = { -1, -1 } };
 
@@ -46,6 +47,16 @@ home_of(const struct stored *stored)
 
 	return stored->giver.slot < s->slot_count ? stored->giver.slot :
 	    stored->giver.slot % s->slot_count;
+}
+
+/* Is it for no other release than its giver's? */
+static bool
+is_bound(const struct stored *stored)
+{
+	const struct store_service *s = stored->owner;
+
+	return !stored->replaced && stored->revision != 0 &&
+	    (stored->revision == s->stable || stored->revision == s->candidate);
 }
 
 /*
@@ -170,10 +181,13 @@ store_worker_end(struct store_service *s, struct store_worker *w)
 		fd = fd_to_private(fd);
 		stored = s->closed || !store_name_is_good(name) ? NULL :
 		    store_append(s, name, fd, 0, false);
-		if (stored != NULL)
-			stored->giver = w->id;
-		else
+		if (stored == NULL) {
 			fd_close(fd);
+			continue;
+		}
+		stored->giver = w->id;
+		stored->revision = w->revision;
+		stored->replaced = w->replaced;
 	}
 	store_worker_close(s, w);
 	while (*link != w)
@@ -221,8 +235,15 @@ grant_handover(void)
 	(void)grant_fd(start.ends[1], handover_name);
 }
 
+static bool
+is_for_start(const struct stored *stored)
+{
+	return home_of(stored) == start.id.slot && store_is_free(stored) &&
+	    (!is_bound(stored) || stored->revision == start.revision);
+}
+
 const struct store_grant *
-store_grant(uint32_t service, struct worker_id id)
+store_grant(uint32_t service, struct worker_id id, uint32_t revision)
 {
 	struct store_service *s = store_find(service);
 
@@ -231,14 +252,15 @@ store_grant(uint32_t service, struct worker_id id)
 	start.names_bytes = 0;
 	start.service = s;
 	start.id = id;
+	start.revision = revision;
 	if (s == NULL || s->closed)
 		return &start.grant;
 	if (s->limit > 0)
 		grant_handover();
 	for (struct stored *stored = s->first; stored != NULL;
 	    stored = stored->next)
-		stored->granted = home_of(stored) == id.slot &&
-		    store_is_free(stored) && grant_fd(stored->fd, stored->name);
+		stored->granted = is_for_start(stored) &&
+		    grant_fd(stored->fd, stored->name);
 	return &start.grant;
 }
 
@@ -270,6 +292,7 @@ keep_handover(struct store_service *s)
 
 	if (start.ends[0] < 0 || (w = store_worker_make(s, start.id)) == NULL)
 		return;
+	w->revision = start.revision;
 	w->ends[0] = start.ends[0];
 	w->ends[1] = fd_to_private(start.ends[1]);
 	start.ends[0] = start.ends[1] = -1;
@@ -294,18 +317,6 @@ store_granted(bool started)
 /*
  * By a message
  */
-
-uint32_t
-store_waiting(uint32_t service)
-{
-	const struct store_service *s = store_find(service);
-	uint32_t count = 0;
-
-	for (const struct stored *stored = s != NULL ? s->first : NULL;
-	    stored != NULL; stored = stored->next)
-		count += store_is_free(stored);
-	return count;
-}
 
 static int
 send_fd(const struct store_worker *w, const struct stored *stored)
@@ -377,8 +388,27 @@ hand_over(struct store_service *s, struct store_worker *w,
 	return false;
 }
 
+/* Who takes it: one of the giver's release if there is one; 0: nobody. */
+static uint32_t
+taker_of(const struct stored *stored, const struct store_ready *slots)
+{
+	const struct store_service *s = stored->owner;
+	const struct store_ready *ready = &slots[home_of(stored)];
+	uint32_t own = 0, other = ready->stable;
+
+	if (stored->revision == s->stable) {
+		own = ready->stable;
+		other = ready->candidate;
+	} else if (stored->revision == s->candidate) {
+		own = ready->candidate;
+	} else if (ready->stable == 0) {
+		other = ready->candidate;
+	}
+	return own != 0 ? own : is_bound(stored) ? 0 : other;
+}
+
 void
-store_hand_over(uint32_t service, const uint32_t *incarnations)
+store_hand_over(uint32_t service, const struct store_ready *slots)
 {
 	struct store_service *s = store_find(service);
 	struct stored **link = s != NULL ? &s->first : NULL;
@@ -386,12 +416,12 @@ store_hand_over(uint32_t service, const uint32_t *incarnations)
 	bool any = false;
 
 	while (link != NULL && *link != NULL) {
-		uint32_t wanted = incarnations[home_of(*link)];
-		bool is_free = store_is_free(*link);
+		uint32_t taker = store_is_free(*link) ?
+		    taker_of(*link, slots) : 0;
 
-		if (is_free && (w == NULL || w->id.incarnation != wanted))
-			w = store_worker_find(s, wanted);
-		if (is_free && hand_over(s, w, *link)) {
+		if (taker != 0 && (w == NULL || w->id.incarnation != taker))
+			w = store_worker_find(s, taker);
+		if (taker != 0 && hand_over(s, w, *link)) {
 			store_unlink(link);
 			any = true;
 		} else {

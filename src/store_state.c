@@ -2,10 +2,10 @@
  * What of the fd store outlives supd, as JSON: an object for each worker that it
  * knows and for each stored fd.
  *
- *   {"kind":"worker","service":3,"slot":0,"incarnation":17,"stopping":false,
- *    "handover":true}
- *   {"kind":"fd","number":7,"service":3,"slot":0,"incarnation":17,
- *    "name":"stored","unwatched":false,"left":true}
+ *   {"kind":"worker","service":3,"slot":0,"incarnation":17,"revision":2,
+ *    "replaced":false,"stopping":false,"handover":true}
+ *   {"kind":"fd","service":3,"slot":0,"incarnation":17,"revision":2,
+ *    "replaced":false,"number":7,"name":"stored","unwatched":false,"left":true}
  *
  * An object of another kind is ignored, and so is a member that is not known:
  * a newer supd's.  What this one gets is checked before anything is taken.
@@ -28,28 +28,34 @@ struct record {
 	bool is_fd;
 	uint32_t service;
 	struct worker_id id;
+	uint32_t revision;
 	uint64_t number;
 	const char *name;
-	bool stopping, handover, unwatched, left;
+	bool replaced, stopping, handover, unwatched, left;
 };
 
 static json_t *
 worker_json(const struct store_service *s, const struct store_worker *w)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:b, s:b}", "kind", "worker",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b}",
+	    "kind", "worker",
 	    "service", (json_int_t)s->id, "slot", (json_int_t)w->id.slot,
 	    "incarnation", (json_int_t)w->id.incarnation,
+	    "revision", (json_int_t)w->revision,
+	    "replaced", (int)w->replaced,
 	    "stopping", (int)w->stopping, "handover", (int)(w->ends[0] >= 0));
 }
 
 static json_t *
 stored_json(const struct stored *stored)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:b}",
-	    "kind", "fd", "number", (json_int_t)stored->number,
-	    "service", (json_int_t)stored->owner->id,
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:s, s:b, s:b}",
+	    "kind", "fd", "service", (json_int_t)stored->owner->id,
 	    "slot", (json_int_t)stored->giver.slot,
 	    "incarnation", (json_int_t)stored->giver.incarnation,
+	    "revision", (json_int_t)stored->revision,
+	    "replaced", (int)stored->replaced,
+	    "number", (json_int_t)stored->number,
 	    "name", stored->name, "unwatched", (int)stored->unwatched,
 	    "left", (int)stored->left);
 }
@@ -132,7 +138,10 @@ read_record(const json_t *object, struct record *ret_record, bool *ret_known)
 		return "slot";
 	if (!read_id(object, "incarnation", 1, &r->id.incarnation))
 		return "incarnation";
-	if (!read_flag(object, "stopping", &r->stopping) ||
+	if (!read_id(object, "revision", 0, &r->revision))
+		return "revision";
+	if (!read_flag(object, "replaced", &r->replaced) ||
+	    !read_flag(object, "stopping", &r->stopping) ||
 	    !read_flag(object, "handover", &r->handover) ||
 	    !read_flag(object, "unwatched", &r->unwatched) ||
 	    !read_flag(object, "left", &r->left))
@@ -174,6 +183,8 @@ restore_worker(struct store_service *s, const struct record *r)
 
 	if (w == NULL)
 		return;
+	w->revision = r->revision;
+	w->replaced = r->replaced;
 	w->stopping = r->stopping;
 	if (r->handover && w->ends[0] < 0 && !store_worker_take(s, w))
 		log_warning("service %u, slot %u: supd.handover was not "
@@ -202,6 +213,8 @@ restore_fd(struct store_service *s, const struct record *r)
 	}
 	stored->giver = r->id;
 	stored->worker = store_worker_find(s, r->id.incarnation);
+	stored->revision = r->revision;
+	stored->replaced = r->replaced;
 	stored->left = r->left;
 	return true;
 }

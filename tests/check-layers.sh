@@ -51,7 +51,7 @@ layers='
 3 mechanism  live_parts live_port live_resume live_socket live_store
 3 mechanism  live_task live_task_keep live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
-3 mechanism  store store_give store_private store_state
+3 mechanism  store store_give store_list store_private store_state
 4 program    supd
 4 program    supd_init supd_init_boot supd_init_store
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy

@@ -21,6 +21,7 @@ enum { CLIENTS = 50, FRESH_TICKS = 3 };
 struct client {
 	int fd;
 	uint64_t ticks;                 /* the last number */
+	unsigned slot;                  /* of who sent it */
 	uint64_t fresh;                 /* how many since watch_version() */
 	unsigned pings, echoes, echoes_before;
 	bool closed;
@@ -70,7 +71,7 @@ take_line(struct client *c, const char *line)
 	char version[32];
 	unsigned number;
 
-	if (sscanf(line, "tick %u %31s", &number, version) == 2) {
+	if (sscanf(line, "tick %u %31s %u", &number, version, &c->slot) == 3) {
 		if (number != c->ticks + 1)
 			fail_msg("client %td: \"%s\" after number %ju",
 			    c - clients, line, (uintmax_t)c->ticks);
@@ -113,6 +114,13 @@ is_fresh(const struct client *c)
 {
 	return c->fresh >= FRESH_TICKS &&
 	    c->echoes - c->echoes_before >= FRESH_TICKS;
+}
+
+/* If its worker was in slot 0, which is the first to be replaced. */
+static bool
+is_moved(const struct client *c)
+{
+	return c->slot != 0 || c->fresh >= FRESH_TICKS;
 }
 
 /* By whomever. */
@@ -252,18 +260,25 @@ static void
 test_rolling_without_surge(void **state)
 {
 	(void)state;
-	begin(2, "--silent", "max_surge = 0\nmax_unavailable = 1\n");
+	begin(2, "--silent", "max_surge = 0\nmax_unavailable = 1\n"
+	    "min_ready = 5m\n");
 	install("v2", "--silent");
-	supctl("reload", "web");
-	assert_ended(0, "web: revision 2 is in charge, after ");
-	await_version(CLIENTS, "v2");
+	watch_version(CLIENTS, "v2");
+	supctl("reload", "web", "--no-wait");
+	assert_ended(0, "rolling out");
+	await_clients(CLIENTS, is_moved);
+	assert_int_equal(status_number("web", "revision"), 1);
+	supctl("rollout", "abort", "web");
+	assert_ended(0, "");
+	await_version(CLIENTS, "v1");
 	end(0);
 }
 
 static void
 test_canary_is_aborted(void **state)
 {
-	unsigned candidates = 0;
+	const struct client *crashing = clients;
+	unsigned candidates = 0, others = 0, i;
 
 	(void)state;
 	port = e2e_port();
@@ -274,7 +289,7 @@ test_canary_is_aborted(void **state)
 	connect_clients(0, CLIENTS / 2);
 	await_version(CLIENTS / 2, "v1");
 	/* The candidate must not get what the stable workers serve. */
-	for (unsigned i = 0; i < CLIENTS / 2; i++)
+	for (i = 0; i < CLIENTS / 2; i++)
 		send_line(&clients[i], "store\n");
 	install("v2", "");
 	supctl("reload", "web", "--no-wait");
@@ -283,17 +298,26 @@ test_canary_is_aborted(void **state)
 	connect_clients(CLIENTS / 2, CLIENTS);
 	watch_version(CLIENTS, "v2");
 	await_clients(CLIENTS, is_served);
-	for (unsigned i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < CLIENTS; i++) {
 		candidates += clients[i].fresh > 0;
 		if (i < CLIENTS / 2)
 			assert_int_equal(candidates, 0);
 	}
 	/* Of 25 coins all fell on one side once in 17 million times. */
 	assert_in_range(candidates, 1, CLIENTS / 2 - 1);
+	/* Nor when their worker crashes: its own restart does. */
+	for (i = 0; i < CLIENTS / 2; i++)
+		if (clients[i].slot == 0)       /* as the candidate */
+			crashing = &clients[i];
+	for (i = 0; i < CLIENTS / 2; i++)
+		others += clients[i].slot != crashing->slot;
+	send_line(crashing, "crash\n");
+	log_await(": was started with ");
+	await_version(CLIENTS / 2, "v1");
 	supctl("rollout", "abort", "web");
 	assert_ended(0, "");
 	await_version(CLIENTS, "v1");
-	end(CLIENTS / 2);
+	end(others);
 }
 
 /* What it had stored when it crashed is its restart's. */

@@ -17,6 +17,7 @@
 #include "fd.h"
 #include "log.h"
 #include "reactor.h"
+#include "store_private.h"
 
 enum { WAIT_MS = 10000 };
 
@@ -144,10 +145,31 @@ void
 agree_on(uint32_t limit, uint32_t slot_count, bool closed)
 {
 	const struct store_terms terms = { .name = "web", .limit = limit,
-		.slot_count = slot_count, .closed = closed };
+		.slot_count = slot_count, .stable = 1, .closed = closed };
 
 	store_agree(WEB, &terms);
 	store_settle();
+}
+
+void
+agree_on_both(uint32_t stable, uint32_t candidate)
+{
+	const struct store_terms terms = { .name = "web", .limit = 8,
+		.slot_count = 2, .stable = stable, .candidate = candidate };
+
+	store_agree(WEB, &terms);
+	store_settle();
+}
+
+unsigned
+waiting(void)
+{
+	unsigned count = 0;
+
+	for (const struct stored *stored = store_find(WEB)->first;
+	    stored != NULL; stored = stored->next)
+		count += store_is_free(stored);
+	return count;
 }
 
 int
@@ -191,9 +213,9 @@ is_file(int fd, const char *name)
 
 /* Starts a worker, which must get these files; its end of supd.handover. */
 int
-start(struct worker_id id, const char *names)
+start_of(struct worker_id id, uint32_t revision, const char *names)
 {
-	const struct store_grant *grant = store_grant(WEB, id);
+	const struct store_grant *grant = store_grant(WEB, id, revision);
 	char expected[256], *word, *rest;
 	unsigned i = 1;
 	int handover;
@@ -208,6 +230,12 @@ start(struct worker_id id, const char *names)
 	handover = fcntl(grant->fds[0], F_DUPFD_CLOEXEC, 3);
 	store_granted(true);
 	return handover;
+}
+
+int
+start(struct worker_id id, const char *names)
+{
+	return start_of(id, 1, names);
 }
 
 /* The worker reads one message; "" if there is none. */
@@ -236,12 +264,19 @@ receive(int handover)
 }
 
 void
+hand_over_to_both(uint32_t slot, uint32_t stable, uint32_t candidate)
+{
+	struct store_ready slots[8] = { 0 };
+
+	slots[slot].stable = stable;
+	slots[slot].candidate = candidate;
+	store_hand_over(WEB, slots);
+}
+
+void
 hand_over_to(uint32_t slot, uint32_t incarnation)
 {
-	uint32_t incarnations[8] = { 0 };
-
-	incarnations[slot] = incarnation;
-	store_hand_over(WEB, incarnations);
+	hand_over_to_both(slot, incarnation, 0);
 }
 
 static unsigned count_before;

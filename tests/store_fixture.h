@@ -57,13 +57,21 @@ bool is_file(int fd, const char *name);
 void put(struct worker_id, const char *name);
 void put_with(struct worker_id, const char *name, int fd, bool unwatched);
 
+/* Two revisions are started; else it is only revision 1. */
+void agree_on_both(uint32_t stable, uint32_t candidate);
+
 /* Starts a worker, which must get these files; its end of supd.handover. */
 int start(struct worker_id, const char *names);
+int start_of(struct worker_id, uint32_t revision, const char *names);
+
+/* How many of its fds have givers that have let go of them. */
+unsigned waiting(void);
 
 /* The worker reads one message; the name of its file, "" if there is none. */
 const char *receive(int handover);
 
-/* One ready worker runs: this one. */
+/* One ready worker runs: this one; or one of each release. */
 void hand_over_to(uint32_t slot, uint32_t incarnation);
+void hand_over_to_both(uint32_t slot, uint32_t stable, uint32_t candidate);
 
 #endif

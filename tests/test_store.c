@@ -25,7 +25,7 @@ test_limit(void **state)
 	put(W(0, 1), "d");
 	assert_int_equal(fd_count(), count);
 	store_ended(WEB, W(0, 1));
-	assert_string_equal(store_grant(WEB, W(0, 2))->names, "a:b");
+	assert_string_equal(store_grant(WEB, W(0, 2), 1)->names, "a:b");
 	store_granted(true);
 	assert_int_equal(store_count(WEB), 0);
 	put(W(0, 1), "e");
@@ -42,7 +42,7 @@ test_closed(void **state)
 	assert_int_equal(store_count(WEB), 0);
 	put(W(0, 1), "b");
 	assert_int_equal(store_count(WEB), 0);
-	assert_int_equal(store_grant(WEB, W(0, 2))->count, 0);
+	assert_int_equal(store_grant(WEB, W(0, 2), 1)->count, 0);
 	store_granted(true);
 	agree_on(8, 2, false);
 	put(W(0, 1), "c");
@@ -154,7 +154,7 @@ test_hang_up(void **state)
 	store_remove(WEB, W(0, 1), "busy");
 	await(is_one_left);
 	store_ended(WEB, W(0, 1));
-	assert_string_equal(store_grant(WEB, W(0, 2))->names,
+	assert_string_equal(store_grant(WEB, W(0, 2), 1)->names,
 	    "supd.handover:unwatched");
 	store_granted(true);
 	close(copy);

@@ -21,13 +21,13 @@ test_next_start(void **state)
 	assert_int_equal(store_count(WEB), 3);
 	assert_int_equal(change_count, 5);
 	/* They are in use: a worker in the same slot does not get them. */
-	assert_int_equal(store_waiting(WEB), 0);
+	assert_int_equal(waiting(), 0);
 	close(start(W(0, 3), ""));
 	store_ended(WEB, W(0, 1));
-	assert_int_equal(store_waiting(WEB), 2);
+	assert_int_equal(waiting(), 2);
 	close(start(W(1, 4), ""));
 	/* One that could not be started has got nothing. */
-	grant = store_grant(WEB, W(0, 5));
+	grant = store_grant(WEB, W(0, 5), 1);
 	assert_int_equal(grant->count, 3);
 	store_granted(false);
 	assert_int_equal(store_count(WEB), 3);
@@ -35,7 +35,7 @@ test_next_start(void **state)
 	assert_int_equal(store_count(WEB), 1);
 	close(start(W(0, 7), ""));
 	store_ended(WEB, W(1, 2));
-	grant = store_grant(WEB, W(1, 8));
+	grant = store_grant(WEB, W(1, 8), 1);
 	assert_string_equal(grant->names, "supd.handover:stored");
 	assert_true(is_file(grant->fds[1], "c"));
 	store_granted(true);
@@ -52,12 +52,12 @@ test_message(void **state)
 	store_stopping(WEB, W(0, 1));
 	put(W(0, 1), "a");
 	put(W(0, 1), "b");
-	assert_int_equal(store_waiting(WEB), 2);
+	assert_int_equal(waiting(), 2);
 	/* Not to its giver, and not to who is in another slot or not there. */
 	hand_over_to(0, 1);
 	hand_over_to(1, 2);
 	hand_over_to(0, 9);
-	assert_int_equal(store_waiting(WEB), 2);
+	assert_int_equal(waiting(), 2);
 	hand_over_to(0, 2);
 	assert_int_equal(store_count(WEB), 1);
 	assert_string_equal(receive(new), "a");
@@ -107,7 +107,7 @@ test_unread(void **state)
 	assert_string_equal(receive(deaf), "a");
 	close(deaf);
 	store_ended(WEB, W(0, 2));
-	assert_int_equal(store_waiting(WEB), 2);
+	assert_int_equal(waiting(), 2);
 	close(start(W(0, 3), "b:c"));
 }
 
@@ -126,7 +126,7 @@ is_all_read(void)
 {
 	hand_over_to(0, 2);
 	read_all();
-	return store_waiting(WEB) == 0;
+	return waiting() == 0;
 }
 
 /* Who does not read gets what fits, and the rest once it has read. */
@@ -143,16 +143,81 @@ test_full_socket(void **state)
 	for (unsigned i = 0; i < COUNT; i++)
 		put(W(0, 1), "a");
 	hand_over_to(0, 2);
-	left = store_waiting(WEB);
+	left = waiting();
 	assert_in_range(left, 100, COUNT - 100);
 	hand_over_to(0, 2);
-	assert_int_equal(store_waiting(WEB), left);
+	assert_int_equal(waiting(), left);
 	read_count = 0;
 	read_all();
 	assert_int_equal(read_count, COUNT - left);
 	await(is_all_read);
 	assert_int_equal(read_count, COUNT);
 	close(slow);
+}
+
+/* Two releases run: nobody meets the new one before his time. */
+static void
+test_releases(void **state)
+{
+	int new, old;
+
+	(void)state;
+	agree_on_both(1, 2);
+	close(start_of(W(0, 1), 1, ""));
+	new = start_of(W(0, 2), 2, "");
+	put(W(0, 1), "a");
+	store_ended(WEB, W(0, 1));
+	hand_over_to_both(0, 0, 2);
+	assert_int_equal(store_count(WEB), 1);
+	close(start_of(W(0, 3), 2, ""));
+	old = start_of(W(0, 4), 1, "a");
+	/* Its restart may be there already. */
+	put(W(0, 4), "b");
+	close(start_of(W(0, 5), 1, ""));
+	store_ended(WEB, W(0, 4));
+	hand_over_to_both(0, 5, 2);
+	assert_string_equal(receive(new), "");
+	close(old);
+	/* It is told to make room. */
+	put(W(0, 5), "c");
+	store_replaced(WEB, W(0, 5));
+	put(W(0, 5), "d");
+	store_ended(WEB, W(0, 5));
+	hand_over_to_both(0, 0, 2);
+	assert_string_equal(receive(new), "c");
+	assert_string_equal(receive(new), "d");
+	/* And is started anew no more. */
+	old = start_of(W(0, 6), 1, "");
+	put(W(0, 2), "e");
+	store_ended(WEB, W(0, 2));
+	hand_over_to_both(0, 6, 0);
+	assert_string_equal(receive(old), "");
+	agree_on_both(1, 0);
+	hand_over_to_both(0, 6, 0);
+	assert_string_equal(receive(old), "e");
+	close(old);
+	close(new);
+}
+
+/* Of a slot that is gone: to its own release where that is. */
+static void
+test_surplus(void **state)
+{
+	int old, new;
+
+	(void)state;
+	agree_on_both(1, 2);
+	old = start_of(W(1, 1), 1, "");
+	new = start_of(W(1, 2), 2, "");
+	close(start_of(W(3, 3), 1, ""));
+	store_replaced(WEB, W(3, 3));
+	put(W(3, 3), "a");
+	store_ended(WEB, W(3, 3));
+	hand_over_to_both(1, 1, 2);
+	assert_string_equal(receive(new), "");
+	assert_string_equal(receive(old), "a");
+	close(old);
+	close(new);
 }
 
 static void
@@ -185,7 +250,7 @@ test_start_is_bounded(void **state)
 	for (unsigned i = 0; i < 2 * FD_START_MAX; i++)
 		put(W(0, 1), "a");
 	store_ended(WEB, W(0, 1));
-	grant = store_grant(WEB, W(0, 2));
+	grant = store_grant(WEB, W(0, 2), 1);
 	assert_int_equal(grant->count, FD_START_MAX);
 	assert_int_equal(strlen(grant->names), 13 + 2 * (FD_START_MAX - 1));
 	store_granted(true);
@@ -197,7 +262,7 @@ test_start_is_bounded(void **state)
 	for (unsigned i = 0; i < FD_START_MAX; i++)
 		put_with(W(0, 3), name, file("n"), false);
 	store_ended(WEB, W(0, 3));
-	grant = store_grant(WEB, W(0, 4));
+	grant = store_grant(WEB, W(0, 4), 1);
 	assert_int_equal(grant->count, 1 + (FD_START_NAMES_BYTES_MAX - 14) /
 	    (FD_NAME_LENGTH_MAX + 1));
 	assert_true(strlen(grant->names) < FD_START_NAMES_BYTES_MAX);
@@ -213,6 +278,8 @@ main(void)
 		TEST(test_stored_again),
 		TEST(test_unread),
 		TEST(test_full_socket),
+		TEST(test_releases),
+		TEST(test_surplus),
 		TEST(test_scaled_down),
 		TEST(test_start_is_bounded),
 	};

@@ -51,6 +51,7 @@ test_restored(void **state)
 	put_with(W(0, 1), "sent", file("sent"), true);
 	hand_over_to(0, 2);
 	put_with(W(0, 1), "a", file("a"), true);
+	store_replaced(WEB, W(0, 1));
 	put(W(1, 3), "b");
 	before = saved();
 	exec_supd();
@@ -60,9 +61,9 @@ test_restored(void **state)
 	assert_int_equal(came_count, 0);
 	free(before);
 	free(after);
-	assert_int_equal(store_waiting(WEB), 1);
+	assert_int_equal(waiting(), 1);
 	store_check(lives, &dead);
-	assert_int_equal(store_waiting(WEB), 2);
+	assert_int_equal(waiting(), 2);
 	agree_on(8, 2, false);
 	/* The sockets lead to the same workers. */
 	hand_over_to(0, 2);
@@ -79,7 +80,8 @@ test_restored(void **state)
 	close(new);
 }
 
-#define FD "\"kind\":\"fd\",\"service\":3,\"slot\":0,\"incarnation\":1"
+#define FD "\"kind\":\"fd\",\"service\":3,\"slot\":0,\"incarnation\":1," \
+	"\"revision\":1"
 #define GOOD FD ",\"number\":7,\"name\":\"a\""
 
 static void
@@ -100,6 +102,8 @@ test_damaged(void **state)
 		"[{" GOOD ",\"left\":1}]",
 		"[{\"kind\":\"worker\",\"service\":3,\"slot\":0}]",
 		"[{\"kind\":\"worker\",\"service\":0,\"slot\":0,"
+		    "\"incarnation\":1,\"revision\":1}]",
+		"[{\"kind\":\"worker\",\"service\":3,\"slot\":0,"
 		    "\"incarnation\":1}]",
 	};
 	char reason[REASON_BYTES_MAX];
@@ -125,13 +129,13 @@ test_incomplete(void **state)
 	came[0].fd = file("a");
 	came_count = 1;
 	assert_int_equal(restore("[{\"kind\":\"later\"},{\"kind\":\"worker\","
-	    "\"service\":3,\"slot\":0,\"incarnation\":1,\"handover\":true},"
+	    "\"service\":3,\"slot\":0,\"incarnation\":1,\"revision\":1,\"handover\":true},"
 	    "{" FD ",\"number\":70000000000,\"name\":\"a\",\"later\":1},"
 	    "{" GOOD "},{" GOOD "}]", reason), 0);
 	assert_int_equal(came_count, 0);
 	assert_int_equal(store_count(WEB), 1);
 	agree_on(8, 2, false);
-	assert_int_equal(store_waiting(WEB), 0);
+	assert_int_equal(waiting(), 0);
 	put(W(0, 1), "b");
 	assert_string_equal(carried[1].name, "f70000000001");
 	store_ended(WEB, W(0, 1));

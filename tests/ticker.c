@@ -5,7 +5,9 @@
  * It speaks lines over TCP, on connections that are meant to stay, as those of
  * WebSocket are.  Every few milliseconds each client is told the next number,
  *
- *	tick 17 v1
+ *	tick 17 v1 0
+ *
+ * by which version and in which slot,
  *
  * and a line that it sends comes back as `echo LINE`.  The lines `store` and
  * `crash` make the worker store all its connections and go on, or die.
@@ -60,7 +62,7 @@ static int listeners[LISTENERS_MAX];
 static unsigned listener_count;
 static int handover_fd = -1, signal_fd = -1;
 
-static const char *version = "v1";
+static const char *version = "v1", *slot = "0";
 static bool silent;
 
 static uint64_t
@@ -236,8 +238,8 @@ tick(void)
 	char text[128];
 
 	for (unsigned i = client_count; i-- > 0;) {
-		snprintf(text, sizeof(text), "tick %ju %s\n",
-		    (uintmax_t)++clients[i].ticks, version);
+		snprintf(text, sizeof(text), "tick %ju %s %s\n",
+		    (uintmax_t)++clients[i].ticks, version, slot);
 		if (!tell(&clients[i], text))
 			remove_client(i);
 	}
@@ -386,6 +388,8 @@ main(int argc, char **argv)
 		else
 			return 2;
 	}
+	if (getenv("SUPD_SLOT") != NULL)
+		slot = getenv("SUPD_SLOT");
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
