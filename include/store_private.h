@@ -82,6 +82,9 @@ bool store_worker_take(const struct store_service *, struct store_worker *);
 struct stored *store_append(struct store_service *, const char *name, int fd,
     uint64_t number, bool unwatched);
 
+/* FDPOLL is another now. */
+void store_set_unwatched(struct stored *, bool unwatched);
+
 /* Out of the list, and closed here.  *link is it. */
 void store_unlink(struct stored **link);
 struct stored **store_link(const struct stored *);

@@ -97,23 +97,37 @@ refuse(struct store_service *s, struct worker_id giver, const char *name,
 	return false;
 }
 
-/* True if it is stored, or was. */
+/* The stored one, or NULL; the fd is not the caller's any more. */
+static struct stored *
+store_or_close(struct store_service *s, struct worker_id giver,
+    const char *name, int fd, bool unwatched)
+{
+	struct stored *stored = find_same(s, name, fd);
+
+	if (stored != NULL) {
+		fd_close(fd);
+		store_set_unwatched(stored, unwatched);
+		return stored;
+	}
+	fd = fd_to_private(fd);
+	if (!refuse(s, giver, name, fd))
+		stored = store_append(s, name, fd, 0, unwatched);
+	if (stored == NULL)
+		fd_close(fd);
+	else
+		s->told_full = false;
+	return stored;
+}
+
 static bool
 put(struct store_service *s, struct store_worker *giver,
     const struct store_request *request, const char *name, int fd)
 {
-	struct stored *stored = find_same(s, name, fd);
+	struct stored *stored = store_or_close(s, giver->id, name, fd,
+	    request->unwatched);
 
-	if (stored != NULL && stored->unwatched == request->unwatched) {
-		fd_close(fd);
-	} else {
-		if (stored != NULL)
-			store_unlink(store_link(stored));
-		if (refuse(s, giver->id, name, fd) || (stored = store_append(s,
-		    name, fd_to_private(fd), 0, request->unwatched)) == NULL)
-			return false;
-		s->told_full = false;
-	}
+	if (stored == NULL)
+		return false;
 	stored->giver = giver->id;
 	stored->revision = giver->revision;
 	stored->worker = giver;
@@ -136,11 +150,10 @@ store_put(uint32_t service, struct worker_id id,
 	if (s != NULL && !s->closed)
 		giver = store_worker_make(s, id);
 	for (unsigned i = 0; i < request->fd_count; i++) {
-		if (giver != NULL && put(s, giver, request, name,
-		    request->fds[i]))
-			any = true;
-		else
+		if (giver == NULL)
 			fd_close(request->fds[i]);
+		else if (put(s, giver, request, name, request->fds[i]))
+			any = true;
 	}
 	if (any)
 		store_changed();

@@ -209,6 +209,18 @@ watch_hang_up(struct stored *stored)
 		    stored->owner->name, stored->name, strerror(errno));
 }
 
+void
+store_set_unwatched(struct stored *stored, bool unwatched)
+{
+	if (stored->unwatched == unwatched)
+		return;
+	if (unwatched)
+		(void)epoll_ctl(hang_ups.epoll_fd, EPOLL_CTL_DEL, stored->fd,
+		    NULL);
+	stored->unwatched = unwatched;
+	watch_hang_up(stored);
+}
+
 struct stored *
 store_append(struct store_service *s, const char *name, int fd,
     uint64_t number, bool unwatched)
@@ -217,8 +229,11 @@ store_append(struct store_service *s, const char *name, int fd,
 	char carried[CARRY_NAME_BYTES_MAX + 1];
 	struct stat status;
 
-	if (stored == NULL)
+	if (stored == NULL) {
+		log_error("%s: no memory to store the file descriptor %s",
+		    s->name, name);
 		return NULL;
+	}
 	(void)strcpy(stored->name, name);
 	stored->owner = s;
 	stored->number = number != 0 ? number : ++store_number_last;

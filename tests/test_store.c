@@ -139,7 +139,9 @@ test_hang_up(void **state)
 		    SOCK_CLOEXEC, 0, (int *[]){ watched, unwatched, busy,
 		    pair }[i]), 0);
 	copy = dup(watched[0]);
+	put_with(W(0, 1), "watched", dup(watched[0]), true);
 	put_with(W(0, 1), "watched", watched[0], false);
+	put_with(W(0, 1), "unwatched", dup(unwatched[0]), false);
 	put_with(W(0, 1), "unwatched", unwatched[0], true);
 	put_with(W(0, 1), "busy", busy[0], false);
 	put_with(W(0, 1), "pair", pair[0], false);
