@@ -20,6 +20,8 @@
  *   r12                       a pinned release: executable, directory
  *   s7                        a listener's shard
  *   t5                        a task: pidfd, output pipe
+ *   f7                        what a worker has stored
+ *   h3.17, h3.17.w            its supd.handover: our end, the worker's
  *
  * All of it lies in static memory, so that a crash handler can use it.
  */

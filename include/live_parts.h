@@ -55,6 +55,10 @@ void live_keep_task(const struct running *);
 json_t *live_save_tasks(void);
 void live_restore_tasks(struct live *, const json_t *);
 
+/* live_store.c: for the supd that comes next, and from the one before. */
+void live_watch_store(void);
+void live_restore_store(struct live *, const json_t *);
+
 /* live_keep.c */
 void live_keep_worker(const void *process, char *ret_handle);
 void *live_restore_worker(uint32_t service, const struct worker *, pid_t,

@@ -6,7 +6,8 @@
  *
  *   supd-state   the engine, as of the last turn (state.h)
  *   supd-world   what it stands on: where supd's own files are, listeners; as
- *                of now, since the kernel's side of it cannot be taken back
+ *                of now, since the kernel's side of it cannot be taken back.
+ *                And what workers have stored, as of the last turn
  *
  * Each may be damaged by itself.  Without the first, the configuration is
  * started as for the first time, over the listeners that are there; workers that

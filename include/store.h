@@ -114,10 +114,10 @@ void store_release(void);
 
 /*
  * For the supd that comes after this one: what the carried fds f… and h… are
- * (carry.h), and the same again in an empty store.  0, or -1 and a sentence in
- * ret_text (REASON_BYTES_MAX) if it is damaged, and nothing was restored; an fd
- * that did not come is logged.  store_check() follows when the workers are
- * known: one that does not live has ended.
+ * (carry.h), and the same again in an empty store; NULL is an empty one.  0, or
+ * -1 and a sentence in ret_text (REASON_BYTES_MAX) if it is damaged, and nothing
+ * was restored; an fd that did not come is logged.  store_check() follows when
+ * the workers are known: one that does not live has ended.
  */
 json_t *store_save(void);
 int store_restore(const json_t *, char *ret_text);

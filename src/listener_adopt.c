@@ -58,7 +58,7 @@ is_ours(const char *prefix)
 {
 	if (strncmp(prefix, "supd-", 5) == 0)
 		return true;
-	return prefix[0] != '\0' && strchr("prstuw", prefix[0]) != NULL &&
+	return prefix[0] != '\0' && strchr("fhprstuw", prefix[0]) != NULL &&
 	    prefix[1] >= '0' && prefix[1] <= '9';
 }
 

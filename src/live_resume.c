@@ -228,9 +228,9 @@ live_resume_engine(struct live *live)
 	if (resume.image != NULL && live->carried.cause != CARRY_PARENT)
 		live_restore_tasks(live, json_object_get(resume.found,
 		    "tasks"));
-	json_decref(resume.found);
-	resume.found = NULL;
 	if (resume.image == NULL) {
+		json_decref(resume.found);
+		resume.found = NULL;
 		log_error("the configuration is started anew over the "
 		    "listeners of the supd before, and its workers are told to "
 		    "end when that has come up");
@@ -238,6 +238,9 @@ live_resume_engine(struct live *live)
 		return false;
 	}
 	state_resume(resume.image, &live->engine, &live->world);
+	live_restore_store(live, json_object_get(resume.found, "store"));
+	json_decref(resume.found);
+	resume.found = NULL;
 	live_leave_if_lost(live);
 	if (live->carried.cause != CARRY_UPGRADE)
 		state_turn_was_lost(&live->engine);
@@ -324,14 +327,15 @@ describe_world(const struct live *live)
 	struct rlimit limit;
 
 	spawn_files_limit(&limit);
-	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o}",
+	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o, s:o}",
 	    "supd-world", WORLD_FORMAT, "readable-from", WORLD_FORMAT,
 	    "supd", "runtime_dir", live->places.runtime_dir,
 	    "state_dir", live->places.state_dir,
 	    "control_group", live->places.control_group,
 	    "files_limit", (json_int_t)limit.rlim_cur,
 	    (json_int_t)limit.rlim_max,
-	    "listeners", listener_save(), "tasks", live_save_tasks());
+	    "listeners", listener_save(), "tasks", live_save_tasks(),
+	    "store", store_save());
 }
 
 static int
@@ -417,6 +421,7 @@ live_resume_open(struct live *live)
 	if (error == 0 && resume.writer == NULL)
 		error = -ENOMEM;
 	listener_on_change(on_change, live);
+	live_watch_store();
 	return error;
 }
 

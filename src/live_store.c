@@ -2,10 +2,11 @@
  * The fd store and the engine: which services there are and what they allow, and
  * which ready worker takes what waits in its slot.
  */
-#include "live.h"
+#include "live_parts.h"
 
 #include <string.h>
 
+#include "log.h"
 #include "store.h"
 
 /* Revisions whose workers are replaced by their own release. */
@@ -88,4 +89,46 @@ live_turn(struct live *live)
 	agree(live);
 	engine_turn(&live->engine);
 	hand_over_all(live);
+}
+
+/*
+ * After another supd
+ */
+
+static bool
+lives(void *ctx, uint32_t service, struct worker_id id)
+{
+	struct live *live = ctx;
+
+	for (uint32_t i = 0; i < live->engine.service_count; i++) {
+		struct service *s = live->engine.services[i];
+
+		if (s->id == service)
+			return fleet_find(&s->fleet, id) != NULL;
+	}
+	return false;
+}
+
+void
+live_restore_store(struct live *live, const json_t *text)
+{
+	char why[REASON_BYTES_MAX];
+
+	if (store_restore(text, why) < 0)
+		log_error("what workers have stored is lost: %s", why);
+	store_check(lives, live);
+}
+
+/* What was stored in a turn is written at its end. */
+static void
+on_change(void *ctx)
+{
+	(void)ctx;
+	live_world_changed();
+}
+
+void
+live_watch_store(void)
+{
+	store_on_change(on_change, NULL);
 }

@@ -247,6 +247,8 @@ store_restore(const json_t *list, char *ret_text)
 {
 	unsigned lost;
 
+	if (list == NULL)
+		return 0;
 	if (check(list, ret_text) < 0)
 		return -1;
 	(void)restore_kind(list, false);

@@ -188,6 +188,19 @@ send_line(const struct client *c, const char *line)
 	    strlen(line));
 }
 
+/* Has each worker of the first `count` clients store all that it has. */
+static void
+store_clients(unsigned count)
+{
+	uint64_t slots = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if ((slots & UINT64_C(1) << clients[i].slot) == 0)
+			send_line(&clients[i], "store\n");
+		slots |= UINT64_C(1) << clients[i].slot;
+	}
+}
+
 static void
 close_clients(unsigned count)
 {
@@ -219,14 +232,21 @@ configure(unsigned fd_store, unsigned workers, const char *keys)
 
 /* All clients are served by v1. */
 static void
-begin(unsigned workers, const char *options, const char *keys)
+begin_how(unsigned how, unsigned workers, const char *options,
+    const char *keys)
 {
 	port = e2e_port();
 	install("v1", options);
 	configure(2 * CLIENTS, workers, keys);
-	supd_start_ready(workers);
+	assert_true(supd_start_ready_how(how, workers));
 	connect_clients(0, CLIENTS);
 	await_version(CLIENTS, "v1");
+}
+
+static void
+begin(unsigned workers, const char *options, const char *keys)
+{
+	begin_how(SUPD_PLAIN, workers, options, keys);
 }
 
 /* Who was stored is so until its worker has seen that the client is gone. */
@@ -289,8 +309,7 @@ test_canary_is_aborted(void **state)
 	connect_clients(0, CLIENTS / 2);
 	await_version(CLIENTS / 2, "v1");
 	/* The candidate must not get what the stable workers serve. */
-	for (i = 0; i < CLIENTS / 2; i++)
-		send_line(&clients[i], "store\n");
+	store_clients(CLIENTS / 2);
 	install("v2", "");
 	supctl("reload", "web", "--no-wait");
 	assert_ended(0, "rolling out");
@@ -326,7 +345,7 @@ test_crash(void **state)
 {
 	(void)state;
 	begin(1, "", "");
-	send_line(&clients[7], "store\n");
+	store_clients(CLIENTS);
 	await_version(CLIENTS, "v1");
 	assert_int_equal(status_number("web", "stored_fds"), CLIENTS);
 	supctl("status", "web");
@@ -350,6 +369,30 @@ test_scale_and_stop(void **state)
 	assert_ended(0, "");
 	await_clients(CLIENTS, is_closed);
 	assert_int_equal(status_number("web", "stored_fds"), 0);
+	close_clients(CLIENTS);
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+}
+
+/* supd crashes and is killed: its next one has them, and who is to get them. */
+static void
+test_supd_ends(void **state)
+{
+	(void)state;
+	begin_how(SUPD_UNDER_INIT, 2, "", "");
+	store_clients(CLIENTS);
+	await_version(CLIENTS, "v1");
+	supd_strike(SIGSEGV);
+	assert_int_equal(status_number("web", "stored_fds"), CLIENTS);
+	supd_strike(SIGKILL);
+	assert_int_equal(status_number("web", "stored_fds"), CLIENTS);
+	supctl("scale", "web=1");
+	assert_ended(0, "");
+	log_await(" ended (how is not known");
+	await_version(CLIENTS, "v1");
+	send_line(&clients[7], "crash\n");
+	log_await("web/0: was started with 50 stored file descriptors");
+	await_version(CLIENTS, "v1");
 	close_clients(CLIENTS);
 	supd_signal(SIGTERM);
 	assert_int_equal(supd_wait(), 0);
@@ -386,6 +429,7 @@ main(void)
 		E2E_TEST(test_canary_is_aborted),
 		E2E_TEST(test_crash),
 		E2E_TEST(test_scale_and_stop),
+		E2E_TEST(test_supd_ends),
 		E2E_TEST(test_not_allowed),
 	};
 
