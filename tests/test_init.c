@@ -2,6 +2,7 @@
  * supd-init and its child: exit codes, signals, the restart and its back-off,
  * the command line.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -269,6 +270,36 @@ crashes_in_a_row_wait_longer(void **state)
 	assert_int_equal(init_end(&init), 0);
 }
 
+/* Fills the pipe that is its standard error. */
+static void
+fill_log(void)
+{
+	char path[64], bytes[4096];
+	int fd;
+
+	memset(bytes, '.', sizeof(bytes));
+	snprintf(path, sizeof(path), "/proc/%d/fd/2", (int)init.child.pid);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	close(fd);
+}
+
+static void
+nobody_waits_for_the_log(void **state)
+{
+	(void)state;
+	assert_true(init_start(&init, INIT_SUBREAPER, "1", NULL));
+	init_command(&init, "store listener memfd");
+	fill_log();
+	init_order(&init, "die 9");
+	init_read_answer(&init);
+	init_order(&init, "exit 0");
+	assert_int_equal(init_end(&init), 0);
+}
+
 /* While no child runs, there is nobody else to stop. */
 static void
 back_off_ends_with_sigterm(void **state)
@@ -345,6 +376,7 @@ main(void)
 		cmocka_unit_test(child_without_fds_is_not),
 		cmocka_unit_test(child_that_was_told_to_stop_is_not),
 		cmocka_unit_test(crashes_in_a_row_wait_longer),
+		cmocka_unit_test(nobody_waits_for_the_log),
 		cmocka_unit_test(back_off_ends_with_sigterm),
 		cmocka_unit_test(child_that_cannot_be_executed_again_is_tried_on),
 		cmocka_unit_test(strangers_are_reaped),
