@@ -29,7 +29,7 @@
 #include "reactor.h"
 #include "task.h"
 
-#define CHECK_TIMEOUT_MS UINT64_C(10000)
+#define CHECK_TIMEOUT_MS UINT64_C(5000)
 /* What has not failed until then is there to stay. */
 #define TRIAL_MS UINT64_C(2000)
 #define PARENT_PATIENCE_MS UINT64_C(500)
@@ -62,6 +62,16 @@ refuse(struct live *live, const char *why)
 		command_upgrade_refused(live->command, upgrade.client, why);
 	fd_clear(&upgrade.program_fd);
 	upgrade.stage = UPGRADE_NONE;
+}
+
+/* Also while it is checked. */
+static void
+give_up(struct live *live, const char *why)
+{
+	if (upgrade.check != NULL)
+		task_cancel(upgrade.check);
+	upgrade.check = NULL;
+	refuse(live, why);
 }
 
 /*
@@ -244,10 +254,12 @@ execute(struct live *live)
 void
 live_upgrade_turn(struct live *live)
 {
-	if (upgrade.stage != UPGRADE_EXECUTES)
+	if (upgrade.stage == UPGRADE_NONE)
 		return;
 	if (live->engine.phase != ENGINE_RUNNING)
-		refuse(live, "supd is stopping");
+		give_up(live, "supd is stopping");
+	else if (upgrade.stage == UPGRADE_CHECKS)
+		return;
 	else if (!is_same_program())
 		refuse(live, "it was replaced while it was checked");
 	else

@@ -143,6 +143,9 @@ void supd_strike_pid(pid_t, int signo);
 /* Waits for its end; the exit status, or 128 + signal. */
 int supd_wait(void);
 
+/* Of one that has ended: no process, but for one that it has killed. */
+void supd_assert_nothing_left(void);
+
 /*
  * The end of a test: everything that belongs to supd and to nobody else must
  * have come to rest: no fd was leaked since supd_start_ready(), SIGTERM ends

@@ -421,8 +421,8 @@ supd_wait(void)
 }
 
 /* What supd has killed last may need a moment to die; it is ours then. */
-static void
-assert_no_children(void)
+void
+supd_assert_nothing_left(void)
 {
 	pid_t children[FAMILY_MAX];
 	siginfo_t end = { 0 };
@@ -445,7 +445,7 @@ supd_stop(void)
 	rest_assert();
 	supd_signal(SIGTERM);
 	assert_int_equal(supd_wait(), 0);
-	assert_no_children();
+	supd_assert_nothing_left();
 }
 
 void
