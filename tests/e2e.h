@@ -312,6 +312,9 @@ const char *restarted_why(void);
 /* One of supd's texts in memory, such as "supd-state"; to be closed. */
 int supd_memory_open(const char *name);
 
+/* A message to supd-init in the name of the supd that it has started; as root. */
+void supd_tell_parent(const char *text);
+
 /* Open fds of supd, but for its control clients. */
 unsigned supd_fd_count(void);
 

@@ -407,6 +407,31 @@ test_reused_pid(void **state)
 	end();
 }
 
+/*
+ * Fds that were lost
+ */
+
+/* A worker is known by the notify socket that it was started with. */
+static void
+test_lost_fds(void **state)
+{
+	char pids[1024];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	begin(SUPD_UNDER_INIT);
+	snprintf(pids, sizeof(pids), "%s", worker_pids("web"));
+	supd_tell_parent("FDSTOREREMOVE=1\nFDNAME=w1.1");
+	supd_strike(SIGKILL);
+	log_await("goes on (was killed");
+	log_await("with 8 fds");                /* of ten */
+	assert_int_equal(log_count("cannot be followed"), 0);
+	assert_string_equal(worker_pids("web"), pids);
+	end();
+	assert_int_equal(log_count("nobody claim"), 0);
+}
+
 int
 main(void)
 {
@@ -423,6 +448,7 @@ main(void)
 		E2E_TEST(test_nothing),
 		E2E_TEST(test_lost_turn),
 		E2E_TEST(test_reused_pid),
+		E2E_TEST(test_lost_fds),
 	};
 
 	return cmocka_run_group_tests_name("damage", tests, NULL, NULL);

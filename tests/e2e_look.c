@@ -352,6 +352,55 @@ supd_memory_open(const char *name)
 	return fd;
 }
 
+/* Where supd tells its parent, which it was started with. */
+static void
+find_parent(struct sockaddr_un *ret_address, socklen_t *ret_size)
+{
+	static const char variable[] = "NOTIFY_SOCKET=@";
+	static char environment[65536];
+	char path[64], *found;
+	FILE *file;
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)supd_own_pid());
+	file = fopen(path, "re");
+	assert_non_null(file);
+	size = fread(environment, 1, sizeof(environment), file);
+	fclose(file);
+	found = memmem(environment, size, variable, strlen(variable));
+	assert_non_null(found);
+	found += strlen(variable);
+	memset(ret_address, 0, sizeof(*ret_address));
+	ret_address->sun_family = AF_UNIX;
+	snprintf(ret_address->sun_path + 1, sizeof(ret_address->sun_path) - 1,
+	    "%s", found);
+	*ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    strlen(found));
+}
+
+void
+supd_tell_parent(const char *text)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(
+	    struct ucred))] = { 0 };
+	struct ucred credentials = { .pid = supd_own_pid() };
+	struct iovec part = { (void *)(uintptr_t)text, strlen(text) };
+	struct sockaddr_un address;
+	struct msghdr message = { .msg_name = &address, .msg_iov = &part,
+		.msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	find_parent(&address, &message.msg_namelen);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_CREDENTIALS;
+	header->cmsg_len = CMSG_LEN(sizeof(credentials));
+	memcpy(CMSG_DATA(header), &credentials, sizeof(credentials));
+	assert_int_equal(sendmsg(fd, &message, 0), strlen(text));
+	close(fd);
+}
+
 static void
 add_children(pid_t pid, pid_t *pids, unsigned *count)
 {
