@@ -30,7 +30,7 @@ sources_seen(const struct sources *sources, unsigned version)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < SOURCES_MAX; i++)
-		count += sources->list[i].seen >> version & 1;
+		count += (unsigned)(sources->list[i].seen >> version) & 1;
 	return count;
 }
 
