@@ -5,6 +5,9 @@
 #ifndef SUPD_PARENT_QUEUE_H
 #define SUPD_PARENT_QUEUE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum parent_outcome {
 	PARENT_SENT,
 	PARENT_FULL,    /* there is room when poll(2) says so */
@@ -23,6 +26,13 @@ int parent_socket_fd(void);     /* -1: no parent */
 enum parent_outcome parent_socket_send(const char *text, const int *fds,
     unsigned fd_count);
 
+/*
+ * Without the loop: waits for room, or for a moment after any other error, until
+ * end_ms of this clock; false if that has passed.
+ */
+uint64_t parent_clock_ms(void);
+bool parent_socket_wait(enum parent_outcome, uint64_t end_ms);
+
 /* All was sent: says so, if there were errors. */
 void parent_socket_is_well(void);
 
@@ -31,7 +41,7 @@ void parent_socket_is_well(void);
 void parent_queue_say(const char *lines);
 void parent_queue_release(void);
 
-/* The parent keeps so many fds; more are an error in the log. */
+/* The parent keeps so many fds; more are not sent, and the log says so. */
 void parent_queue_set_limit(unsigned fd_count);
 
 #endif

@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <poll.h>
 #include <search.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "bounds.h"
 #include "log.h"
@@ -33,7 +31,9 @@
 
 enum {
 	NAME_LENGTH_LIMIT = 255,        /* FDNAME=, the protocol's */
-	FLUSH_PAUSE_MS = 10,
+	/* All names are one variable of the next supd: the kernel's
+	 * MAX_ARG_STRLEN, beyond which nothing can be executed any more. */
+	NAMES_BYTES_LIMIT = 131072 - sizeof("LISTEN_FDNAMES="),
 };
 
 struct item {
@@ -54,7 +54,8 @@ static struct items held = TAILQ_HEAD_INITIALIZER(held);
 static void *names;             /* tsearch(3), of all that are names */
 
 static unsigned fd_total, fd_limit = UINT_MAX;
-static bool said_limit;         /* to the log */
+static size_t name_bytes;       /* of all that are stored, for each fd */
+static bool said_full;          /* to the log */
 
 static struct watch room;       /* while the parent's queue is full */
 static bool waits_for_room;
@@ -93,6 +94,15 @@ new_item(const char *text)
 	return item;
 }
 
+static void
+count_fds(struct item *item, unsigned count)
+{
+	fd_total += count - item->fd_count;
+	name_bytes += (strlen(item->text) + 1) * count;
+	name_bytes -= (strlen(item->text) + 1) * item->fd_count;
+	item->fd_count = count;
+}
+
 /* The fds are the caller's. */
 static void
 free_item(struct item *item)
@@ -100,7 +110,7 @@ free_item(struct item *item)
 	TAILQ_REMOVE(item->queued ? &queue : &held, item, link);
 	if (item->is_name)
 		(void)tdelete(item, &names, compare_names);
-	fd_total -= item->fd_count;
+	count_fds(item, 0);
 	free(item->fds);
 	free(item);
 }
@@ -167,8 +177,7 @@ set_fds(struct item *item, const int *fds, unsigned count)
 	}
 	free(item->fds);
 	item->fds = copy;
-	fd_total += count - item->fd_count;
-	item->fd_count = count;
+	count_fds(item, count);
 	return true;
 }
 
@@ -308,6 +317,57 @@ go_on(void)
  * What is to be sent
  */
 
+/* The parent shall have no fds of that name, which it may have. */
+static void
+remove_item(struct item *item)
+{
+	(void)set_fds(item, NULL, 0);
+	item->known = item->forget = true;
+	if (item->queued)
+		return;
+	TAILQ_REMOVE(&held, item, link);
+	enqueue(item);
+}
+
+/* More would be refused, or keep the parent from executing the next supd. */
+static bool
+has_room(const char *name, const struct item *item, unsigned count)
+{
+	size_t one = strlen(name) + 1, before = item ? item->fd_count : 0;
+
+	if (fd_total - before + count <= fd_limit &&
+	    name_bytes + one * count <= NAMES_BYTES_LIMIT + one * before)
+		return true;
+	if (!said_full)
+		log_error("the parent has no room for the file descriptors of "
+		    "%s and others: it keeps %u (FileDescriptorStoreMax= of "
+		    "systemd limits them) with %zu bytes of names of at most "
+		    "%d; should supd be killed, workers are lost", name,
+		    fd_total, name_bytes, (int)NAMES_BYTES_LIMIT);
+	said_full = true;
+	return false;
+}
+
+/* The item with these fds, or NULL: they are not kept. */
+static struct item *
+note(const char *name, const int *fds, unsigned count)
+{
+	struct item *item = find_name(name);
+
+	if (has_room(name, item, count)) {
+		if (item == NULL)
+			item = add_name(name);
+		if (item == NULL || set_fds(item, fds, count))
+			return item;
+		no_memory(name);
+	}
+	if (item != NULL && (item->known || item->forget))
+		remove_item(item);
+	else if (item != NULL)
+		free_item(item);
+	return NULL;
+}
+
 static void
 store(const char *name, const int *fds, unsigned count, bool told)
 {
@@ -316,23 +376,9 @@ store(const char *name, const int *fds, unsigned count, bool told)
 	if (parent_socket_fd() < 0)
 		return;
 	assert(count > 0 && count <= NOTIFY_FDS_MAX);
-	item = find_name(name);
-	if (item == NULL)
-		item = add_name(name);
+	item = note(name, fds, count);
 	if (item == NULL)
 		return;
-	if (!set_fds(item, fds, count)) {
-		no_memory(name);
-		if (item->fd_count == 0 && !item->forget)
-			free_item(item);
-		return;
-	}
-	if (fd_total > fd_limit && !said_limit)
-		log_error("the parent keeps no more than %u file descriptors "
-		    "(FDSTORE; FileDescriptorStoreMax= of systemd), and there "
-		    "are more: should supd be killed, workers are lost",
-		    fd_limit);
-	said_limit = said_limit || fd_total > fd_limit;
 	item->forget = item->known && !told;
 	item->known = item->known || told;
 	if (told && item->queued)
@@ -372,12 +418,7 @@ parent_remove(const char *name)
 	}
 	if (item == NULL)
 		return;
-	(void)set_fds(item, NULL, 0);
-	item->known = item->forget = true;
-	if (!item->queued) {
-		TAILQ_REMOVE(&held, item, link);
-		enqueue(item);
-	}
+	remove_item(item);
 	go_on();
 }
 
@@ -419,30 +460,17 @@ parent_queue_say(const char *lines)
  * The end
  */
 
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);     /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 bool
 parent_flush(uint64_t timeout_ms)
 {
-	uint64_t end_ms = clock_ms() + timeout_ms, now_ms;
+	uint64_t end_ms = parent_clock_ms() + timeout_ms;
 	enum parent_outcome outcome;
-	struct pollfd writable = { .events = POLLOUT };
 
 	while (!TAILQ_EMPTY(&queue)) {
 		outcome = send_queue();
-		now_ms = clock_ms();
-		if (outcome == PARENT_SENT || now_ms >= end_ms)
+		if (outcome == PARENT_SENT ||
+		    !parent_socket_wait(outcome, end_ms))
 			break;
-		writable.fd = outcome == PARENT_FULL ? parent_socket_fd() : -1;
-		(void)poll(&writable, 1, outcome == PARENT_FULL ?
-		    (int)(end_ms - now_ms) : FLUSH_PAUSE_MS);
 	}
 	return TAILQ_EMPTY(&queue);
 }
@@ -451,7 +479,7 @@ void
 parent_queue_set_limit(unsigned fd_count)
 {
 	fd_limit = fd_count;
-	said_limit = false;
+	said_full = false;
 }
 
 void

@@ -8,15 +8,18 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "bounds.h"
 #include "fd.h"
 #include "log.h"
+
+enum { PAUSE_MS = 10 };
 
 static struct {
 	int fd;
@@ -155,6 +158,30 @@ parent_socket_send(const char *text, const int *fds, unsigned fd_count)
 		parent.connected = false;
 		return PARENT_LOST;
 	}
+}
+
+uint64_t
+parent_clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);     /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool
+parent_socket_wait(enum parent_outcome outcome, uint64_t end_ms)
+{
+	struct pollfd writable = { .fd = parent.fd, .events = POLLOUT };
+	uint64_t now_ms = parent_clock_ms();
+
+	if (now_ms >= end_ms)
+		return false;
+	if (outcome == PARENT_FULL)
+		(void)poll(&writable, 1, (int)(end_ms - now_ms));
+	else
+		(void)poll(NULL, 0, PAUSE_MS);
+	return true;
 }
 
 void

@@ -179,42 +179,6 @@ test_adopted(void **state)
 	expect(2, "FDSTORE=1\nFDPOLL=0\nFDNAME=b", 1);
 }
 
-/* Standard error until the next call, in `bytes`. */
-static size_t
-read_log(int fd, char *bytes, size_t size_bytes)
-{
-	ssize_t count = read(fd, bytes, size_bytes - 1);
-
-	bytes[count > 0 ? count : 0] = '\0';
-	return count > 0 ? (size_t)count : 0;
-}
-
-static void
-test_more_than_it_keeps(void **state)
-{
-	int log[2], error = dup(STDERR_FILENO);
-	char text[512];
-
-	(void)state;
-	setenv("FDSTORE", "3", 1);
-	assert_int_equal(parent_init(), 0);
-	assert_int_equal(pipe2(log, O_NONBLOCK | O_CLOEXEC), 0);
-	assert_int_equal(dup2(log[1], STDERR_FILENO), STDERR_FILENO);
-	parent_store("a", loop.pipe, 2);
-	parent_store("a", loop.pipe, 1);
-	parent_store("b", loop.pipe, 2);
-	assert_int_equal(read_log(log[0], text, sizeof(text)), 0);
-	parent_store("c", loop.pipe, 1);
-	parent_store("d", loop.pipe, 1);
-	(void)read_log(log[0], text, sizeof(text));
-	(void)dup2(error, STDERR_FILENO);
-	close(error);
-	close(log[0]);
-	close(log[1]);
-	assert_non_null(strstr(text, "keeps no more than 3 file descriptors"));
-	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
-}
-
 /* --- the watchdog */
 
 static void
@@ -266,7 +230,6 @@ main(void)
 		WITH_PARENT(test_long_lines_are_cut),
 		WITH_PARENT(test_replaced),
 		WITH_PARENT(test_adopted),
-		WITH_PARENT(test_more_than_it_keeps),
 		WITH_PARENT(test_watchdog),
 		WITH_PARENT(test_watchdog_of_another),
 	};

@@ -97,6 +97,80 @@ test_flush_is_bounded(void **state)
 	expect(filled, "STATUS=late", 0);
 }
 
+/* --- a parent that is full */
+
+static int saved_error, log_pipe[2];
+
+/* Standard error goes to us until log_end(). */
+static void
+log_begin(void)
+{
+	saved_error = dup(STDERR_FILENO);
+	assert_int_equal(pipe2(log_pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(dup2(log_pipe[1], STDERR_FILENO), STDERR_FILENO);
+}
+
+/* Returns the lines, which must all have this text. */
+static unsigned
+log_end(const char *text)
+{
+	char bytes[4096];
+	ssize_t count = read(log_pipe[0], bytes, sizeof(bytes) - 1);
+	unsigned lines = 0;
+
+	(void)dup2(saved_error, STDERR_FILENO);
+	close(saved_error);
+	close(log_pipe[0]);
+	close(log_pipe[1]);
+	bytes[count > 0 ? count : 0] = '\0';
+	for (char *rest = bytes, *line; (line = strsep(&rest, "\n")) != NULL &&
+	    *line != '\0'; lines++)
+		assert_non_null(strstr(line, text));
+	return lines;
+}
+
+/* It says how many it keeps: more are not sent, but may be once there is room. */
+static void
+test_more_than_it_keeps(void **state)
+{
+	(void)state;
+	setenv("FDSTORE", "3", 1);
+	assert_int_equal(parent_init(), 0);
+	log_begin();
+	parent_store("a", loop.pipe, 2);
+	parent_store("a", loop.pipe, 1);
+	parent_store("b", loop.pipe, 2);
+	parent_store("c", loop.pipe, 1);
+	parent_store("b", loop.pipe, 3);
+	parent_store("d", loop.pipe, 1);
+	assert_int_equal(log_end("no room for the file descriptors of c "), 1);
+	run_until_received(6);
+	expect(3, "FDSTORE=1\nFDPOLL=0\nFDNAME=b", 2);
+	expect(4, "FDSTOREREMOVE=1\nFDNAME=b", 0);
+	expect(5, "FDSTORE=1\nFDPOLL=0\nFDNAME=d", 1);
+}
+
+/* Nobody could be executed with more than 128 KiB of names. */
+static void
+test_longest_names(void **state)
+{
+	enum { LENGTH = 250, COUNT = (131072 - 16) / (LENGTH + 1) };
+	char name[LENGTH + 1];
+
+	(void)state;
+	assert_int_equal(parent_init(), 0);
+	log_begin();
+	for (unsigned i = 0; i < COUNT + 10; i++) {
+		(void)snprintf(name, sizeof(name), "%0*u", LENGTH, i);
+		parent_store(name, loop.pipe, 1);
+	}
+	assert_int_equal(log_end("no room for the file descriptors of 0"), 1);
+	run_until_received(COUNT);
+	parent_remove(received[0].text + strlen("FDSTORE=1\nFDPOLL=0\nFDNAME="));
+	parent_store(name, loop.pipe, 1);
+	run_until_received(COUNT + 2);
+}
+
 /* --- a parent that comes and goes */
 
 static void
@@ -195,6 +269,8 @@ main(void)
 		WITH_PARENT(test_unsent),
 		WITH_PARENT(test_unsent_of_a_known_name),
 		WITH_PARENT(test_flush_is_bounded),
+		WITH_PARENT(test_more_than_it_keeps),
+		WITH_PARENT(test_longest_names),
 		WITH_PARENT(test_parent_comes_again),
 		WITH_PARENT(test_parent_goes_with_a_full_queue),
 		WITH_PARENT(test_closed_fd_is_left_out),
