@@ -158,26 +158,39 @@ report() {
 		tail -n 40 "$directory/$(echo "$name" | tr ' ' -)" |
 			sed 's/^/# /'
 	done
-	echo "1..$number"
 }
 
-if ! can_trace; then
-	echo 1..1
-	echo 'ok 1 # SKIP there is no strace, or it may not trace'
-	exit 0
-fi
+# Each call once, in order, and what it can have.
+check_errors() {
+	errors | LC_ALL=C sort -c -u -k 1,1 2>&1
+	errors | grep -v -E '^[a-z0-9_]+( E[A-Z0-9]+)+$'
+}
+
 directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
 trap 'exit 130' INT TERM HUP
 INJECT_END=$(($(date +%s) + ${INJECT_SECONDS:-86400}))
 export directory INJECT_END
-: >"$directory/results"
 
+check_errors >"$directory/errors,-the-table-of-them"
+if [ -s "$directory/errors,-the-table-of-them" ]; then
+	echo 'not ok errors, the table of them' >"$directory/results"
+else
+	echo 'ok errors, the table of them' >"$directory/results"
+fi
+if ! can_trace; then
+	number=0
+	report <"$directory/results"
+	echo 1..2
+	echo 'ok 2 # SKIP there is no strace, or it may not trace'
+	exit 0
+fi
 find_cases
 shuffle <"$directory/cases" |
 	xargs -n 4 -P "${INJECT_JOBS:-$(($(nproc) * 2))}" sh "$0" CASE
 number=0
 report <"$directory/results"
+echo "1..$number"
 echo "# of $(grep -c . "$directory/cases") cases;" \
     "$(grep -c '^unmet' "$directory/results") made no such call"
 ! grep -q '^not' "$directory/results"
