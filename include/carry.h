@@ -10,7 +10,6 @@
  * Names in use:
  *
  *   supd-state, supd-world    what the fds are (resume.h)
- *   supd-tried                one was given up, see live_lost.c
  *   supd-control, supd-lock   of runtime_dir; across an exec only:
  *   supd-client               who asked for the upgrade, and waits
  *   supd-previous             the supd before, to go back to

@@ -5,11 +5,13 @@
  * long as somebody else has all of it he tries: the supd before an upgrade, or
  * the one that the parent starts next.  What the parent's second one does not
  * get is lost: to go on with the rest is better than to try for ever.  That it
- * is the second one, a mark in the parent's store says.
+ * is the second one, a file in runtime_dir says: the parent's store may be full.
  */
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include "crash.h"
 #include "fd.h"
@@ -17,9 +19,34 @@
 #include "log.h"
 #include "parent.h"
 
-#define PARENT_PATIENCE_MS UINT64_C(500)
+static void
+mark_path(const struct live *live, char ret_path[PATH_MAX])
+{
+	(void)snprintf(ret_path, PATH_MAX, "%s/supd.tried",
+	    live->places.runtime_dir);
+}
 
-static const char mark_name[] = "supd-tried";
+/* False: the parent would start one after the other. */
+static bool
+put_mark(const struct live *live)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	mark_path(live, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd_close(fd);
+	return fd >= 0;
+}
+
+static bool
+take_mark(const struct live *live)
+{
+	char path[PATH_MAX];
+
+	mark_path(live, path);
+	return unlink(path) == 0;
+}
 
 void
 live_lose(struct live *live, const char *what)
@@ -27,34 +54,21 @@ live_lose(struct live *live, const char *what)
 	live->lost = what;
 }
 
-/* False if the parent would start one after the other. */
-static bool
-put_mark(void)
-{
-	int fd = fd_to_private(memfd_create(mark_name, MFD_CLOEXEC));
-
-	if (fd < 0)
-		return false;
-	carry_put(mark_name, &fd, 1, true);
-	return parent_flush(PARENT_PATIENCE_MS);
-}
-
 void
 live_leave_if_lost(const struct live *live)
 {
 	static bool was_tried;
+	bool marked = take_mark(live);
 	char why[64];
-	int mark = carry_take(mark_name);
 
-	was_tried = was_tried || mark >= 0;
-	fd_close(mark);
+	was_tried = was_tried || marked;
 	if (live->lost == NULL || was_tried)
 		return;
 	was_tried = true;
 	(void)snprintf(why, sizeof(why), "%s was not taken over", live->lost);
 	crash_return(why);
 	if (!parent_is_there() ||
-	    (live->carried.cause == CARRY_PARENT && !put_mark()))
+	    (live->carried.cause == CARRY_PARENT && !put_mark(live)))
 		return;
 	log_error("%s; left to the parent, which starts another supd", why);
 	exit(EXIT_FAILURE);
