@@ -182,6 +182,9 @@ void rest_forget(void);
 void rest_note(void);
 void rest_assert(void);
 
+/* What could not be had, such as a timerfd, need not be open at the end. */
+extern bool rest_may_be_less;
+
 /* For the rig: prints the log if supd still runs, and forgets both. */
 void supd_forget(void);
 

@@ -14,6 +14,7 @@ struct rest {
 };
 
 static struct rest rest;
+bool rest_may_be_less;
 
 static unsigned
 count_services(struct rest *ret_now)
@@ -125,5 +126,7 @@ rest_assert(void)
 		await_tasks();
 		count = count_leaked();
 	}
+	if (count < 0 && rest_may_be_less)
+		count = 0;
 	assert_int_equal(count, 0);
 }

@@ -444,6 +444,7 @@ static void
 test_fault(void **state)
 {
 	(void)state;
+	rest_may_be_less = true;
 	prepare();
 	if (strcmp(run.phase, "start") == 0)
 		start();
