@@ -16,11 +16,12 @@ enum parent_outcome {
 	PARENT_LOST,    /* nobody is there, and nobody has what was sent */
 };
 
-/* `address` as in NOTIFY_SOCKET.  0 or -errno; a parent that is not there now
- * is no error. */
+/* `address` as in NOTIFY_SOCKET.  0 or -errno; a parent that is not there now is
+ * no error, nor is it that a socket cannot be made now. */
 int parent_socket_open(const char *address);
 void parent_socket_close(void);
-int parent_socket_fd(void);     /* -1: no parent */
+bool parent_socket_is_open(void);
+int parent_socket_fd(void);     /* -1: it could not be made yet */
 
 /* At most NOTIFY_FDS_MAX fds. */
 enum parent_outcome parent_socket_send(const char *text, const int *fds,

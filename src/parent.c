@@ -122,7 +122,7 @@ parent_release(void)
 bool
 parent_is_there(void)
 {
-	return parent_socket_fd() >= 0;
+	return parent_socket_is_open();
 }
 
 const char *const *

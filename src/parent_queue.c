@@ -373,7 +373,7 @@ store(const char *name, const int *fds, unsigned count, bool told)
 {
 	struct item *item;
 
-	if (parent_socket_fd() < 0)
+	if (!parent_socket_is_open())
 		return;
 	assert(count > 0 && count <= NOTIFY_FDS_MAX);
 	item = note(name, fds, count);
@@ -407,7 +407,7 @@ parent_remove(const char *name)
 {
 	struct item *item;
 
-	if (parent_socket_fd() < 0)
+	if (!parent_socket_is_open())
 		return;
 	item = find_name(name);
 	if (item == NULL)
@@ -443,7 +443,7 @@ parent_queue_say(const char *lines)
 {
 	struct item *item, *next;
 
-	if (parent_socket_fd() < 0)
+	if (!parent_socket_is_open())
 		return;
 	for (item = TAILQ_FIRST(&queue); item != NULL; item = next) {
 		next = TAILQ_NEXT(item, link);

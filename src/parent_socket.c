@@ -22,9 +22,9 @@
 enum { PAUSE_MS = 10 };
 
 static struct {
-	int fd;
+	int fd;                 /* -1: to be made with the next message */
 	struct sockaddr_un address;
-	socklen_t address_bytes;
+	socklen_t address_bytes;        /* 0: there is none */
 	bool connected;
 	int said_error;         /* until all is well again */
 	int said_refused;
@@ -59,10 +59,6 @@ parent_socket_open(const char *address)
 
 	if (error < 0)
 		return error;
-	parent.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (parent.fd < 0)
-		return -errno;
-	parent.fd = fd_to_private(parent.fd);
 	parent.connected = false;
 	parent.said_error = parent.said_refused = 0;
 	return 0;
@@ -72,6 +68,13 @@ void
 parent_socket_close(void)
 {
 	fd_clear(&parent.fd);
+	parent.address_bytes = 0;
+}
+
+bool
+parent_socket_is_open(void)
+{
+	return parent.address_bytes > 0;
 }
 
 int
@@ -127,14 +130,25 @@ refused(const char *text, int error)
 	return PARENT_REFUSED;
 }
 
+static int
+get_connected(void)
+{
+	if (parent.fd < 0)
+		parent.fd = fd_to_private(socket(AF_UNIX, SOCK_DGRAM |
+		    SOCK_CLOEXEC, 0));
+	if (parent.fd < 0)
+		return -errno;
+	if (!parent.connected && connect(parent.fd,
+	    (struct sockaddr *)&parent.address, parent.address_bytes) < 0)
+		return -errno;
+	return 0;
+}
+
 enum parent_outcome
 parent_socket_send(const char *text, const int *fds, unsigned fd_count)
 {
-	int error = 0;
+	int error = get_connected();
 
-	if (!parent.connected && connect(parent.fd,
-	    (struct sockaddr *)&parent.address, parent.address_bytes) < 0)
-		error = -errno;
 	if (error == 0) {
 		parent.connected = true;
 		error = transmit(text, fds, fd_count);

@@ -4,6 +4,7 @@
 #include "parent.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "parent_fixture.h"
 
@@ -94,6 +95,24 @@ test_abstract_address(void **state)
 	parent_say("STATUS=%s", "here");
 	run_until_received(1);
 	expect(0, "STATUS=here", 0);
+}
+
+/* What could not be told for want of an fd is told later. */
+static void
+test_without_fds(void **state)
+{
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(parent_init(), 0);
+	parent_store("web.listener", loop.pipe, 2);
+	assert_false(parent_flush(0));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	run_until_received(1);
+	expect(0, "FDSTORE=1\nFDPOLL=0\nFDNAME=web.listener", 2);
 }
 
 /* --- messages */
@@ -225,6 +244,7 @@ main(void)
 		WITH_PARENT(test_without_parent),
 		WITH_PARENT(test_bad_address),
 		WITH_PARENT(test_abstract_address),
+		WITH_PARENT(test_without_fds),
 		WITH_PARENT(test_messages),
 		WITH_PARENT(test_reloading),
 		WITH_PARENT(test_long_lines_are_cut),
