@@ -80,7 +80,7 @@ struct past {
 };
 
 enum {
-	HANDLE_BYTES_MAX = 128,         /* of a worker's handle */
+	HANDLE_BYTES_MAX = 64,          /* of a worker's handle */
 	RELEASE_HANDLE_BYTES_MAX = 768,
 };
 
