@@ -46,6 +46,7 @@ bool live_has_task(uint64_t id);
  * of a later format.  False: it does not say where supd's files are. */
 json_t *live_parse_world(const char *text, size_t size_bytes, char *ret_text);
 bool live_read_places(struct places *, json_t *world);
+void live_free_places(struct places *);
 
 /* live_resume.c: something is to be written that only the turn's end tells. */
 void live_world_changed(void);

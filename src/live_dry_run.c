@@ -14,7 +14,7 @@
 #include "live_parts.h"
 #include "state.h"
 
-/* Prints why not, and returns 1. */
+/* Prints a line; 1: it could not. */
 static int
 check_texts(const char *text, size_t size_bytes)
 {
@@ -24,6 +24,7 @@ check_texts(const char *text, size_t size_bytes)
 	struct places places = { 0 };
 	struct state_image *image;
 	json_t *world;
+	int result;
 
 	if (body == NULL || sscanf(text, "supd-resume %zu %zu", &state_bytes,
 	    &world_bytes) != 2 || state_bytes > size_bytes ||
@@ -34,15 +35,17 @@ check_texts(const char *text, size_t size_bytes)
 	image = state_read(body, state_bytes, why);
 	world = image != NULL ? live_parse_world(body + state_bytes, world_bytes,
 	    why) : NULL;
-	if (world == NULL) {
-		(void)printf("%s\n", why);
-		state_image_free(image);
-		return 1;
-	}
-	(void)printf("supd-resume: supd %s can go on from supd %s\n",
-	    PACKAGE_VERSION, state_image_supd(image));
+	if (world != NULL && live_read_places(&places, world))
+		(void)printf("supd-resume: supd %s can go on from supd %s\n",
+		    PACKAGE_VERSION, state_image_supd(image));
+	else
+		(void)printf("%s\n", world == NULL ? why :
+		    "it does not say where supd's files are");
+	result = places.runtime_dir != NULL ? 0 : 1;
+	live_free_places(&places);
+	json_decref(world);
 	state_image_free(image);
-	return live_read_places(&places, world) ? 0 : 1;
+	return result;
 }
 
 int

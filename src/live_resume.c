@@ -82,6 +82,15 @@ live_parse_world(const char *text, size_t size_bytes, char *ret_text)
 	return NULL;
 }
 
+void
+live_free_places(struct places *places)
+{
+	free(places->runtime_dir);
+	free(places->state_dir);
+	free(places->control_group);
+	*places = (struct places){ 0 };
+}
+
 bool
 live_read_places(struct places *places, json_t *world)
 {
@@ -95,7 +104,10 @@ live_read_places(struct places *places, json_t *world)
 	places->runtime_dir = strdup(runtime_dir);
 	places->state_dir = strdup(state_dir);
 	places->control_group = group != NULL ? strdup(group) : NULL;
-	return places->runtime_dir != NULL && places->state_dir != NULL;
+	if (places->runtime_dir != NULL && places->state_dir != NULL)
+		return true;
+	live_free_places(places);
+	return false;
 }
 
 static void

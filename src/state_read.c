@@ -389,6 +389,8 @@ state_read(const char *bytes, size_t size_bytes, char *ret_text)
 void
 state_image_free(struct state_image *image)
 {
+	if (image == NULL)
+		return;
 	state_forget(&image->engine);
 	for (size_t i = 0; i < image->config_count; i++)
 		config_free(image->configs[i].config);

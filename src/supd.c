@@ -338,7 +338,9 @@ start_up(struct live *live, struct config *config)
 	error = live_resume_open(live);
 	if (error < 0)
 		fail("keep the state in memory", -error);
-	if (!live_resume_engine(live))
+	if (live_resume_engine(live))
+		config_free(config);
+	else
 		boot(live, config);
 	live_resume_done(live);
 }

@@ -128,6 +128,17 @@ script(const char *name, const char *text)
 	return e2e_path(name);
 }
 
+/* What a supd says to such a copy of the state. */
+static void
+refuse_state(const char *copy, const char *reason)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "printf '%s' >$0.copy; exec 3<$0.copy; "
+	    "exec %s \"$@\"", copy, e2e_program("supd"));
+	assert_refused(script("other", text), reason);
+}
+
 static void
 test_refused(void **state)
 {
@@ -144,6 +155,8 @@ test_refused(void **state)
 	assert_refused(script("killed", "kill -SEGV $$"), "signal 11");
 	assert_refused(script("liar", "echo supd-resume: supd 9; exit 3"),
 	    "exit status 3");
+	refuse_state("supd-resume 3 2\\nabc{}", "no whole turn");
+	refuse_state("supd-resume 3000 2\\nabc{}", "not handed over whole");
 	assert_refused(e2e_path("nothing"), "No such file");
 	assert_refused(e2e_path("run"), "");
 	assert_refused(e2e_path("supd.conf"), "has no execute permission");
