@@ -62,4 +62,12 @@ enum notify_result { NOTIFY_NONE, NOTIFY_MESSAGE, NOTIFY_REFUSED };
 enum notify_result notify_read(int fd, struct notify_message *ret_message,
     char *ret_text);
 
+/* The message that notify_read() would read, without its fds, which stays where it
+ * is; false: there is none, or it would be refused. */
+bool notify_peek(int fd, struct notify_message *ret_message);
+
+/* A mark on the socket, which outlives us with it. */
+void notify_mark(int fd);
+bool notify_is_marked(int fd);
+
 #endif

@@ -85,6 +85,29 @@ take(struct member *m, struct notify_message *n)
 		fd_close(n->fds[--n->fd_count]);
 }
 
+/*
+ * What was read and not yet written down is lost with a supd that is killed.  That
+ * a worker is ready must not be, or its rollout fails: its socket remembers it,
+ * from before the message is taken.
+ */
+static void
+remember_ready(struct member *m)
+{
+	struct notify_message message;
+
+	if (m->said_ready || !notify_peek(m->notify_fd, &message) ||
+	    !message.ready || !may_speak(m, &message))
+		return;
+	m->said_ready = true;
+	notify_mark(m->notify_fd);
+}
+
+bool
+crew_said_ready(const struct member *m)
+{
+	return m->notify_fd >= 0 && notify_is_marked(m->notify_fd);
+}
+
 void
 crew_read_notify(struct member *m, unsigned count_max)
 {
@@ -92,6 +115,7 @@ crew_read_notify(struct member *m, unsigned count_max)
 	char why[REASON_BYTES_MAX];
 
 	for (unsigned i = 0; i < count_max; i++) {
+		remember_ready(m);
 		switch (notify_read(m->notify_fd, &message, why)) {
 		case NOTIFY_NONE:
 			return;
@@ -128,6 +152,8 @@ on_ready_fd(void *ctx, int events)
 		return;
 	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
 		return;
+	if (size > 0)
+		notify_mark(m->notify_fd);
 	reactor_unwatch(&m->ready_watch);
 	crew_forget_ready(m);
 	fd_clear(&m->ready_fd);

@@ -28,6 +28,21 @@ live_restore_worker(uint32_t service, const struct worker *w, pid_t pid,
 }
 
 void
+live_tell_ready(struct live *live, struct service *s)
+{
+	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++) {
+		const struct worker *w = &s->fleet.workers[i];
+		struct event event = { .type = EVENT_READY, .service = s->id,
+			.id = w->id };
+
+		if (w->state == WORKER_STARTING &&
+		    s->mates[i].process != NULL &&
+		    crew_said_ready(s->mates[i].process))
+			engine_event(&live->engine, &event);
+	}
+}
+
+void
 live_keep_release(const struct release *release, char *ret_handle)
 {
 	size_t used = (size_t)snprintf(ret_handle, RELEASE_HANDLE_BYTES_MAX,

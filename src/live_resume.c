@@ -256,6 +256,8 @@ live_resume_engine(struct live *live)
 	live_leave_if_lost(live);
 	if (live->carried.cause != CARRY_UPGRADE)
 		state_turn_was_lost(&live->engine);
+	for (uint32_t i = 0; i < live->engine.service_count; i++)
+		live_tell_ready(live, live->engine.services[i]);
 	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",
 	    PACKAGE_VERSION, getpid(), live->restarted_why,
 	    live->engine.service_count, count_workers(&live->engine));

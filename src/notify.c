@@ -165,8 +165,8 @@ notify_open(const char *path)
  * An error of recvmsg is no message: there is none, or no memory for one, and
  * then the loop asks again.
  */
-enum notify_result
-notify_read(int fd, struct notify_message *ret_message, char *ret_text)
+static enum notify_result
+receive(int fd, int flags, struct notify_message *ret_message, char *ret_text)
 {
 	union {
 		struct cmsghdr align;
@@ -184,7 +184,7 @@ notify_read(int fd, struct notify_message *ret_message, char *ret_text)
 	const char *wrong;
 	ssize_t count;
 
-	count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	count = recvmsg(fd, &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (count < 0)
 		return NOTIFY_NONE;
 	read_attachments(&header, &attachments);
@@ -196,4 +196,41 @@ notify_read(int fd, struct notify_message *ret_message, char *ret_text)
 		    ret_text);
 	close_attachments(&attachments);
 	return result;
+}
+
+enum notify_result
+notify_read(int fd, struct notify_message *ret_message, char *ret_text)
+{
+	return receive(fd, 0, ret_message, ret_text);
+}
+
+bool
+notify_peek(int fd, struct notify_message *ret_message)
+{
+	char unsaid[REASON_BYTES_MAX];
+
+	if (receive(fd, MSG_PEEK, ret_message, unsaid) != NOTIFY_MESSAGE)
+		return false;
+	while (ret_message->fd_count > 0)
+		fd_close(ret_message->fds[--ret_message->fd_count]);
+	return true;
+}
+
+/* SO_PRIORITY, see socket(7), means nothing to a unix socket, and stays with it. */
+void
+notify_mark(int fd)
+{
+	const int marked = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &marked, sizeof(marked));
+}
+
+bool
+notify_is_marked(int fd)
+{
+	int marked = 0;
+	socklen_t bytes = sizeof(marked);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &marked, &bytes) == 0 &&
+	    marked == 1;
 }

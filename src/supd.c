@@ -75,8 +75,8 @@ on_turn(void *ctx)
 		crew_sweep();
 	}
 	live_turn(live);
+	live_commit(live);      /* what clients are told of is written down */
 	command_turn(live->command);
-	live_commit(live);
 	if (!live->begun)
 		begin(live);
 	if (live_parent_turn(&live->engine) == PARENT_LEAVE)

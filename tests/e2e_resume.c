@@ -14,8 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "notify.h"
 
 enum {
 	WORKERS = 3,
@@ -289,6 +294,54 @@ test_hook(void **state)
 	supd_stop();
 }
 
+/* As supd does when it has heard READY=1: the sockets that workers speak to. */
+static unsigned
+mark_notify_sockets(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd;
+	struct sockaddr_un address;
+	unsigned count = 0;
+
+	for (int i = 0; i < FDS_MAX; i++) {
+		socklen_t size = sizeof(address);
+
+		fd = (int)syscall(SYS_pidfd_getfd, pidfd, i, 0);
+		if (fd < 0)
+			continue;
+		memset(&address, 0, sizeof(address));
+		if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+		    address.sun_family == AF_UNIX &&
+		    strstr(address.sun_path, "/notify/") != NULL) {
+			notify_mark(fd);
+			count++;
+		}
+		close(fd);
+	}
+	close(pidfd);
+	return count;
+}
+
+/* What was heard in a turn that was lost. */
+static void
+test_ready_is_remembered(void **state)
+{
+	(void)state;
+	e2e_install("web", "--never-ready");
+	e2e_configure("[service web]\ncommand = %s\nlisten = 127.0.0.1:%u\n"
+	    "workers = %d\nready = notify\nready_timeout = 1h\n",
+	    e2e_path("web"), e2e_port(), WORKERS);
+	assert_true(supd_start(SUPD_PLAIN));
+	log_await_count(" started\n", WORKERS);
+	assert_int_equal(status_number("web", "ready"), 0);
+	assert_int_equal(mark_notify_sockets(supd_own_pid()), WORKERS);
+	log_mark();
+	supd_strike(SIGSEGV);
+	log_await_ready(WORKERS);
+	assert_int_equal(status_number("web", "ready"), WORKERS);
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+}
+
 int
 main(void)
 {
@@ -298,6 +351,7 @@ main(void)
 		E2E_TEST(test_kills),
 		E2E_TEST(test_damaged_world),
 		E2E_TEST(test_hook),
+		E2E_TEST(test_ready_is_remembered),
 	};
 
 	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);

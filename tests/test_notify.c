@@ -311,6 +311,37 @@ test_read(void **state)
 	close(fd);
 }
 
+/* A peek leaves the message, and of its fds nothing; a mark is the socket's. */
+static void
+test_peek_and_mark(void **state)
+{
+	static const int input = STDERR_FILENO;
+	struct notify_message message;
+	char text[REASON_BYTES_MAX];
+	int fd = open_socket(), other;
+	unsigned count = fd_count();
+
+	(void)state;
+	assert_false(notify_peek(fd, &message));
+	assert_int_equal(send_to("READY=1\nFDSTORE=1", 17, &input, 1), 0);
+	assert_true(notify_peek(fd, &message));
+	assert_true(message.ready);
+	assert_int_equal(message.sender, getpid());
+	assert_int_equal(fd_count(), count);
+	assert_int_equal(notify_read(fd, &message, text), NOTIFY_MESSAGE);
+	assert_true(message.ready);
+	assert_int_equal(message.fd_count, 1);
+	close(message.fds[0]);
+	assert_false(notify_peek(fd, &message));
+
+	assert_false(notify_is_marked(fd));
+	notify_mark(fd);
+	other = dup(fd);
+	close(fd);
+	assert_true(notify_is_marked(other));
+	close(other);
+}
+
 static void
 test_barrier(void **state)
 {
@@ -484,6 +515,7 @@ main(void)
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_peek_and_mark),
 		cmocka_unit_test(test_barrier),
 		cmocka_unit_test(test_fds_are_closed),
 		cmocka_unit_test(test_fds_to_store),
