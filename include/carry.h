@@ -18,7 +18,9 @@
  *   p3.17                     its readiness pipe, until it is ready
  *   r12                       a pinned release: executable, directory
  *   s7                        a listener's shard
+ *   o2                        a socket of the unit that starts supd
  *   t5                        a task: pidfd, output pipe
+ *   f9, h3.17, h3.17.w        what workers have stored, and how they get it
  *   f7                        what a worker has stored
  *   h3.17, h3.17.w            its supd.handover: our end, the worker's
  *

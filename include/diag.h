@@ -31,6 +31,10 @@ int diag_ask(const struct nlmsghdr *request, diag_answer answer, void *ctx);
 int diag_ask_inet(int family, int protocol, uint32_t states, uint16_t port,
     diag_answer answer, void *ctx);
 
+/* The same for the unix socket of this inode, of which the kernel shows what these
+ * flags name (UDIAG_SHOW_RQLEN …). */
+int diag_ask_unix(uint64_t inode, uint32_t show, diag_answer, void *ctx);
+
 /* An attribute (INET_DIAG_SOCKOPT …) with at least `size_bytes`, behind the
  * struct inet_diag_msg or unix_diag_msg of a message, which has `message_bytes`;
  * or NULL. */

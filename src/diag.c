@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -127,4 +128,27 @@ diag_attribute(const struct nlmsghdr *header, size_t message_bytes,
 			return RTA_DATA(attribute);
 	}
 	return NULL;
+}
+
+int
+diag_ask_unix(uint64_t inode, uint32_t show, diag_answer answer, void *ctx)
+{
+	const struct {
+		struct nlmsghdr header;
+		struct unix_diag_req request;
+	} message = {
+		.header = {
+			.nlmsg_len = sizeof(message),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST,
+		},
+		.request = {
+			.sdiag_family = AF_UNIX,
+			.udiag_ino = (uint32_t)inode,
+			.udiag_show = show,
+			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
+		},
+	};
+
+	return diag_ask(&message.header, answer, ctx);
 }

@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -371,25 +370,10 @@ read_node(const struct nlmsghdr *header, void *ctx)
 static bool
 is_bound_to(uint64_t socket_inode, const struct path_node *node)
 {
-	const struct {
-		struct nlmsghdr header;
-		struct unix_diag_req request;
-	} message = {
-		.header = {
-			.nlmsg_len = sizeof(message),
-			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			.nlmsg_flags = NLM_F_REQUEST,
-		},
-		.request = {
-			.sdiag_family = AF_UNIX,
-			.udiag_ino = (uint32_t)socket_inode,
-			.udiag_show = UDIAG_SHOW_VFS,
-			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
-		},
-	};
 	struct unix_diag_vfs found;
 
-	return diag_ask(&message.header, read_node, &found) == 0 &&
+	return diag_ask_unix(socket_inode, UDIAG_SHOW_VFS, read_node,
+	    &found) == 0 &&
 	    found.udiag_vfs_ino == (uint32_t)node->inode;
 }
 

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,23 +52,8 @@ read_lengths(const struct nlmsghdr *header, void *ctx)
 static int
 unix_queue(uint64_t inode, struct shard_queue *ret_queue)
 {
-	const struct {
-		struct nlmsghdr header;
-		struct unix_diag_req request;
-	} message = {
-		.header = {
-			.nlmsg_len = sizeof(message),
-			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			.nlmsg_flags = NLM_F_REQUEST,
-		},
-		.request = {
-			.sdiag_family = AF_UNIX,
-			.udiag_ino = (uint32_t)inode,
-			.udiag_show = UDIAG_SHOW_RQLEN,
-			.udiag_cookie = { UINT32_MAX, UINT32_MAX }, /* any */
-		},
-	};
-	int result = diag_ask(&message.header, read_lengths, ret_queue);
+	int result = diag_ask_unix(inode, UDIAG_SHOW_RQLEN, read_lengths,
+	    ret_queue);
 
 	/* ENOENT: the kernel has no unix_diag; our socket does exist. */
 	if (result == -EPROTONOSUPPORT || result == -ENOENT)
