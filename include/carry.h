@@ -9,10 +9,11 @@
  *
  * Names in use:
  *
- *   supd-state, supd-world    what the fds are (resume.h)
- *   supd-control, supd-lock   of runtime_dir; across an exec only:
- *   supd-client               who asked for the upgrade, and waits
- *   supd-previous             the supd before, to go back to
+ *   supd-state, supd-world    what the fds are (live_resume.h)
+ *   supd-control              the control socket
+ *   supd-lock, supd-client, supd-previous
+ *                             across an exec only: the lock of runtime_dir, who
+ *                             asked for the upgrade, the supd to go back to
  *   w3.17                     service 3, incarnation 17: pidfd, notify socket
  *   u1234                     pidfd of a worker that nobody claims
  *   p3.17                     its readiness pipe, until it is ready
@@ -20,7 +21,6 @@
  *   s7                        a listener's shard
  *   o2                        a socket of the unit that starts supd
  *   t5                        a task: pidfd, output pipe
- *   f9, h3.17, h3.17.w        what workers have stored, and how they get it
  *   f7                        what a worker has stored
  *   h3.17, h3.17.w            its supd.handover: our end, the worker's
  *
