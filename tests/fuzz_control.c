@@ -313,11 +313,28 @@ port_text(void *ctx)
 	return "fuzz";
 }
 
+static const char *
+port_restarted(void *ctx, int64_t *ret_time_s)
+{
+	(void)ctx;
+	*ret_time_s = 1;
+	return "crashed: SIGSEGV";
+}
+
+static int
+port_upgrade(void *ctx, const char *path, uint32_t client, char *ret_text)
+{
+	(void)ctx, (void)path, (void)client;
+	(void)strcpy(ret_text, "not here");
+	return -1;
+}
+
 static const struct command_port port = {
 	.send = port_send, .close = port_close,
 	.queue = port_queue, .look = port_look, .label = port_label,
 	.history = port_history, .stored = port_stored, .ledger_error = port_text,
-	.config_path = port_text,
+	.config_path = port_text, .restarted = port_restarted,
+	.upgrade = port_upgrade,
 };
 
 static void
