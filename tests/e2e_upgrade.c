@@ -317,6 +317,19 @@ test_without_client(void **state)
 	supd_stop();
 }
 
+/* All that came is doubled for a moment. */
+static void
+test_few_fds(void **state)
+{
+	(void)state;
+	e2e_fd_limit = 64;
+	begin_how(SUPD_FEW_FDS, "");
+	assert_done(ask(e2e_program("supd")));
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+	supd_assert_nothing_left();
+}
+
 static void
 test_canary(void **state)
 {
@@ -352,6 +365,7 @@ main(void)
 		E2E_TEST(test_returns),
 		E2E_TEST(test_impostor),
 		E2E_TEST(test_without_client),
+		E2E_TEST(test_few_fds),
 		E2E_TEST(test_canary),
 	};
 
