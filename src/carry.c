@@ -123,7 +123,9 @@ tell_parent(struct carry_entry *e, bool store)
 	if (!e->store && has == files && !carry.unsure) {
 		parent_adopt(e->name, e->fds, e->fd_count);
 	} else {
-		if (!e->store && has != 0)
+		/* Else it may be without them for a moment, and who is killed
+		 * then has lost them; what it has it does not take twice. */
+		if (!e->store && has != 0 && has != files)
 			parent_remove(e->name);
 		parent_store(e->name, e->fds, e->fd_count);
 	}

@@ -6,6 +6,7 @@
  *   store NAME KIND [FDPOLL=0]  stores a new fd; NAME `-` sends none
  *   hangup                      closes the other end of the last pipe
  *   dropped                     waits until supd-init has closed its end, too
+ *   again FD NAME               stores one that it has
  *   many COUNT [WIDTH]          stores so many, by names m0001 with WIDTH 4
  *   workers COUNT               stores 3 for each of so many, in one message each,
  *                               by names w3.0, w3.1...
@@ -404,6 +405,17 @@ leave(const char *kind)
 		pause();
 }
 
+/* What it was given back, by its number. */
+static void
+store_again(char *arguments)
+{
+	int fd = atoi(strsep(&arguments, " "));
+	char message[LINE_BYTES];
+
+	snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s", arguments);
+	notify(message, fd);
+}
+
 static void
 obey(char *line)
 {
@@ -411,6 +423,8 @@ obey(char *line)
 
 	if (strcmp(verb, "store") == 0)
 		store(line);
+	else if (strcmp(verb, "again") == 0)
+		store_again(line);
 	else if (strcmp(verb, "hangup") == 0)
 		close(other_end);
 	else if (strcmp(verb, "dropped") == 0)

@@ -80,6 +80,18 @@ fds_come_back_with_their_names(void **state)
 	    "a a,b,-c b,-c,stored -,a a,d d,");
 }
 
+/* One that does not know what arrived sends it again. */
+static void
+what_is_there_is_kept_once(void **state)
+{
+	(void)state;
+	assert_string_equal(AFTER("store a memfd", "store b event"),
+	    "a a,b -,");
+	assert_string_equal(AFTER("again 3 a", "again 4 b",
+	    "store b event"),
+	    "a a,b -,b -,");
+}
+
 /* The child may die before anybody has read what it sent. */
 static void
 last_words_are_heard(void **state)
@@ -295,6 +307,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(fds_come_back_with_their_names,
+		    start, end),
+		cmocka_unit_test_setup_teardown(what_is_there_is_kept_once,
 		    start, end),
 		cmocka_unit_test_setup_teardown(last_words_are_heard, start,
 		    end),
