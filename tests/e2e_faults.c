@@ -274,6 +274,9 @@ test_no_fds_left(void **state)
 	/* There is room for an operator, who can end it. */
 	supctl("scale", "web=2");
 	assert_ended(0, "web: 2 workers wanted");
+	while (status_number("web", "worker_list") > 2)
+		if (!e2e_inputs_within(NULL, 0, E2E_WAIT_MS))
+			fail_msg("those that are too many do not end");
 	load_end_clean(&load);
 	e2e_install("web", "--version v2");
 	supctl("reload", "web");
