@@ -98,17 +98,19 @@ void state_image_free(struct state_image *);
 const char *state_image_supd(const struct state_image *);
 
 /*
+ * A turn after this one may have been lost.  What it numbered (services, workers,
+ * tasks) is still there, so these numbers are passed over; a lane without weight
+ * may have had some until now; a worker may have asked for more time, and a rollout
+ * may have gone on.
+ */
+void state_turn_was_lost(struct state_image *);
+
+/*
  * Goes on from there: `ret_engine` as engine_init() would have it, and all of the
  * image.  Says what was lost.  Frees the image.
  */
 void state_resume(struct state_image *, struct engine *ret_engine,
     const struct world *);
-
-/*
- * A turn may have been lost: what it numbered (workers, tasks) is still there, so
- * these numbers are passed over.
- */
-void state_turn_was_lost(struct engine *);
 
 /* All of it was lost, and the engine begins anew: workers and tasks get numbers
  * that those of the one before do not have. */

@@ -101,6 +101,7 @@ struct image_config {
 struct state_image {
 	struct engine engine;
 	uint32_t positions[SERVICES_MAX];       /* of its services */
+	bool turn_was_lost;
 	struct image_handle *handles;
 	size_t handle_count, handle_room;
 	struct image_config *configs;

@@ -69,12 +69,12 @@ engine_steer_again(struct engine *engine, struct service *s)
 {
 	const struct rollout *r = &s->rollout;
 	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
-	bool rolls_out = r->course.split && r->phase != ROLLOUT_IDLE &&
-	    r->phase != ROLLOUT_PREPARE;
+	bool divided = r->course.split && r->phase != ROLLOUT_IDLE;
+	bool rolls_out = divided && r->phase != ROLLOUT_PREPARE;
 	char why[REASON_BYTES_MAX];
 
 	if (s->unsettled || r->base == 0 ||
-	    (!rolls_out && r->base == r->stable))
+	    (!divided && r->base == r->stable))
 		return;
 	if (steer(engine, s, r->base, rolls_out ? r->candidate : 0,
 	    rolls_out ? r->weight_permille : 0, why) == 0)

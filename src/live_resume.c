@@ -249,13 +249,13 @@ live_resume_engine(struct live *live)
 		live->engine_lost = true;
 		return false;
 	}
+	if (live->carried.cause != CARRY_UPGRADE)
+		state_turn_was_lost(resume.image);
 	state_resume(resume.image, &live->engine, &live->world);
 	live_restore_store(live, json_object_get(resume.found, "store"));
 	json_decref(resume.found);
 	resume.found = NULL;
 	live_leave_if_lost(live);
-	if (live->carried.cause != CARRY_UPGRADE)
-		state_turn_was_lost(&live->engine);
 	for (uint32_t i = 0; i < live->engine.service_count; i++)
 		live_tell_ready(live, live->engine.services[i]);
 	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",
@@ -304,6 +304,7 @@ live_resume_done(struct live *live)
 	crew_take_unclaimed();
 	if (live->carried.cause == CARRY_START)
 		return;
+	live_resumed(live);
 	resume.awaited = true;
 	reactor_set_alarm(&resume.unclaimed, SUCCESSORS_WAIT_MS, end_unclaimed,
 	    NULL);
@@ -437,6 +438,13 @@ live_resume_open(struct live *live)
 	listener_on_change(on_change, live);
 	live_watch_store();
 	return error;
+}
+
+void
+live_resumed(const struct live *live)
+{
+	if (live->carried.cause != CARRY_UPGRADE)
+		say(write_state(live));
 }
 
 void

@@ -156,14 +156,59 @@ bury_lost_workers(struct engine *engine, struct service *s)
 	}
 }
 
-void
-state_turn_was_lost(struct engine *engine)
+/*
+ * A turn that was lost
+ */
+
+/* As if it had asked just now: should it have done so, it was not noted. */
+static void
+extend(struct service *s, struct worker *w, uint64_t now_ms)
 {
+	const struct policy *policy = &s->policy;
+	bool starts = w->state == WORKER_STARTING ||
+	    w->state == WORKER_RELOADING;
+
+	worker_pet(w, now_ms);
+	worker_extend(w, starts ? policy->ready_timeout_ms :
+	    policy->drain_timeout_ms, policy, now_ms);
+}
+
+/* What it has told the ledger stands: that revision is no other build's. */
+static void
+pass_over_service(const struct engine *engine, struct service *s)
+{
+	const struct world *world = engine->world;
+	struct past past = world->recall(world->ctx, s->name);
+	uint64_t now_ms = world->now_ms(world->ctx);
+
+	if (s->revision_last < past.revision_last)
+		s->revision_last = past.revision_last;
+	s->fleet.incarnation_last += LOST_TURN_NUMBERS;
+	s->rollout.steered_ms = s->rollout.progress_ms = now_ms;
+	if (s->rollout.course.split)
+		s->unsettled = false;   /* it steers for itself, and may have */
+	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++)
+		extend(s, &s->fleet.workers[i], now_ms);
+}
+
+static void
+pass_over_turn(struct engine *engine)
+{
+	engine->service_id_last += LOST_TURN_NUMBERS;
 	engine->task_last += LOST_TURN_NUMBERS;
 	for (uint32_t i = 0; i < engine->service_count; i++)
-		engine->services[i]->fleet.incarnation_last +=
-		    LOST_TURN_NUMBERS;
+		pass_over_service(engine, engine->services[i]);
 }
+
+void
+state_turn_was_lost(struct state_image *image)
+{
+	image->turn_was_lost = true;
+}
+
+/*
+ * From there on
+ */
 
 void
 state_was_lost(struct engine *engine)
@@ -187,6 +232,8 @@ state_resume(struct state_image *image, struct engine *ret_engine,
 	image->engine.service_count = 0;        /* they are the engine's now */
 	for (uint32_t i = 0; i < engine->service_count; i++)
 		service_update_policy(engine, engine->services[i]);
+	if (image->turn_was_lost)
+		pass_over_turn(engine);
 	for (size_t i = 0; i < image->handle_count; i++) {
 		const struct image_handle *handle = &image->handles[i];
 		struct service *s = engine->services[handle->service];
