@@ -69,7 +69,8 @@ struct member *crew_restore(uint32_t service, struct worker_id, pid_t,
 void crew_take_unclaimed(void);
 void crew_end_unclaimed(void);
 
-/* Has this member, whom a former supd has started, said that it is ready? */
+/* Has this member, whom a former supd has started, said that it is ready, and not
+ * since then that it reloads? */
 bool crew_said_ready(const struct member *);
 
 /* A worker's process by its pid, or NULL. */

@@ -22,7 +22,6 @@ struct member {
 	struct member *next;            /* in its bucket */
 	struct watch exit_watch, notify_watch, ready_watch;
 	int pidfd, notify_fd, ready_fd; /* -1: none */
-	bool said_ready;                /* and its socket is marked */
 	pid_t pid;
 	pid_t group;                    /* its own session and group */
 	uid_t uid;                      /* it runs as */

@@ -67,7 +67,7 @@ enum notify_result notify_read(int fd, struct notify_message *ret_message,
 bool notify_peek(int fd, struct notify_message *ret_message);
 
 /* A mark on the socket, which outlives us with it. */
-void notify_mark(int fd);
+void notify_mark(int fd, bool marked);
 bool notify_is_marked(int fd);
 
 #endif

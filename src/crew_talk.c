@@ -87,19 +87,18 @@ take(struct member *m, struct notify_message *n)
 
 /*
  * What was read and not yet written down is lost with a supd that is killed.  That
- * a worker is ready must not be, or its rollout fails: its socket remembers it,
- * from before the message is taken.
+ * a worker is ready, or again so after a reload, must not be, or its rollout fails:
+ * its socket remembers it, from before the message is taken.
  */
 static void
 remember_ready(struct member *m)
 {
 	struct notify_message message;
 
-	if (m->said_ready || !notify_peek(m->notify_fd, &message) ||
-	    !message.ready || !may_speak(m, &message))
+	if (!notify_peek(m->notify_fd, &message) ||
+	    (!message.ready && !message.reloading) || !may_speak(m, &message))
 		return;
-	m->said_ready = true;
-	notify_mark(m->notify_fd);
+	notify_mark(m->notify_fd, message.ready);
 }
 
 bool
@@ -153,7 +152,7 @@ on_ready_fd(void *ctx, int events)
 	if (size > 0 && memchr(bytes, '\n', (size_t)size) == NULL)
 		return;
 	if (size > 0)
-		notify_mark(m->notify_fd);
+		notify_mark(m->notify_fd, true);
 	reactor_unwatch(&m->ready_watch);
 	crew_forget_ready(m);
 	fd_clear(&m->ready_fd);

@@ -35,7 +35,8 @@ live_tell_ready(struct live *live, struct service *s)
 		struct event event = { .type = EVENT_READY, .service = s->id,
 			.id = w->id };
 
-		if (w->state == WORKER_STARTING &&
+		if ((w->state == WORKER_STARTING ||
+		    w->state == WORKER_RELOADING) &&
 		    s->mates[i].process != NULL &&
 		    crew_said_ready(s->mates[i].process))
 			engine_event(&live->engine, &event);

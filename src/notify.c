@@ -218,11 +218,12 @@ notify_peek(int fd, struct notify_message *ret_message)
 
 /* SO_PRIORITY, see socket(7), means nothing to a unix socket, and stays with it. */
 void
-notify_mark(int fd)
+notify_mark(int fd, bool marked)
 {
-	const int marked = 1;
+	const int priority = marked;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &marked, sizeof(marked));
+	(void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority,
+	    sizeof(priority));
 }
 
 bool

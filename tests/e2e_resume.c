@@ -312,7 +312,7 @@ mark_notify_sockets(pid_t pid)
 		if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
 		    address.sun_family == AF_UNIX &&
 		    strstr(address.sun_path, "/notify/") != NULL) {
-			notify_mark(fd);
+			notify_mark(fd, true);
 			count++;
 		}
 		close(fd);

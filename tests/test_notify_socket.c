@@ -149,7 +149,10 @@ test_peek_and_mark(void **state)
 	assert_false(notify_peek(fd, &message));
 
 	assert_false(notify_is_marked(fd));
-	notify_mark(fd);
+	notify_mark(fd, true);
+	notify_mark(fd, false);
+	assert_false(notify_is_marked(fd));
+	notify_mark(fd, true);
 	other = dup(fd);
 	close(fd);
 	assert_true(notify_is_marked(other));
