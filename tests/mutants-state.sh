@@ -149,6 +149,12 @@ mutant "a lost release is not said" state_resume \
 mutant "a task that still runs is lost" state_resume \
     'return !engine->world->has_task(engine->world->ctx, task);' \
     'return true;'
+mutant "a lost turn's workers have their numbers again" state_resume \
+    's->fleet.incarnation_last += LOST_TURN_NUMBERS;' ';'
+mutant "a lost turn's tasks have their numbers again" state_resume \
+    'engine->task_last += LOST_TURN_NUMBERS;' ';'
+mutant "a lost turn's revision is another's" state_resume \
+    's->revision_last = past.revision_last;' ';'
 mutant "nothing is impossible" state_read \
     'read_members(image) == 0 && state_check(image) == 0)' \
     'read_members(image) == 0)'

@@ -14,6 +14,22 @@
 
 #include "service.h"
 
+struct sim_service *
+sim_service_of(struct sim *sim, uint32_t id)
+{
+	struct sim_service *model;
+
+	for (uint32_t i = 0; i < SIM_SERVICES_MAX; i++) {
+		model = &sim->services[(id + i) % SIM_SERVICES_MAX];
+		if (model->id != 0 && model->id != id)
+			continue;
+		model->id = id;
+		return model;
+	}
+	sim_fail(sim, "simulator: too many services");
+	return &sim->services[0];
+}
+
 void
 sim_save_model(struct sim *sim)
 {
@@ -30,6 +46,11 @@ sim_save_model(struct sim *sim)
 			sim->saved_services[i] = sim->services[i];
 	memcpy(sim->saved_deployments, sim->deployments,
 	    sizeof(sim->deployments));
+	sim->task_kept = sim->engine.task_last;
+	sim->hooks_kept = false;
+	for (uint32_t i = 0; i < sim->engine.service_count; i++)
+		sim->hooks_kept |= sim->engine.services[i]->rollout.phase ==
+		    ROLLOUT_PREPARE;
 }
 
 static void
@@ -84,6 +105,10 @@ settle_processes(struct sim *sim)
 
 		if (w != NULL) {
 			follow_record(process, w, mate);
+			if (process->said_ready &&
+			    (w->state == WORKER_STARTING ||
+			    w->state == WORKER_RELOADING))
+				sim_process_tell_ready(sim, process);
 			i++;
 			continue;
 		}
@@ -101,16 +126,26 @@ settle_releases(struct sim *sim)
 
 	while ((pin = sim_pin(sim, NULL)) != NULL)
 		*pin = sim->pinned[--sim->pinned_count];
-	for (uint32_t i = 0; i < SIM_LANES_MAX; i++) {
-		struct sim_lane *lane = &sim->lanes[i];
+	sim_lane_recount(sim);
+}
 
-		lane->reference_count = 0;
-		for (uint32_t k = 0; k < sim->pinned_count; k++)
-			lane->reference_count += sim_lane_number(sim,
-			    sim->pinned[k].release) == (int)i;
-		if (lane->reference_count == 0)
-			lane->weight_permille = 0;
-	}
+/* What the engine does not know runs on, and nobody hears of its end. */
+static void
+settle_tasks(struct sim *sim)
+{
+	for (uint32_t i = 0; i < SIM_TASKS_MAX; i++)
+		if (sim->tasks[i].id > sim->task_kept)
+			sim->tasks[i].id = 0;
+}
+
+/* What the lost turn has numbered is passed over. */
+static void
+settle_numbers(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->engine.service_count; i++)
+		sim_service(sim, sim->engine.services[i]->name)
+		    ->incarnation_last =
+		    sim->engine.services[i]->fleet.incarnation_last;
 }
 
 void
@@ -119,11 +154,13 @@ sim_lose_turn(struct sim *sim)
 	sim_trace(sim, "crash");
 	sim_cover(sim, SIM_LOST_TURN);
 	restore_model(sim);
+	settle_tasks(sim);
 	sim->turn_lost = true;
 	sim_restart(sim);
 	sim->turn_lost = false;
 	if (sim->broken[0] != '\0')
 		return;
+	settle_numbers(sim);
 	settle_releases(sim);
 	settle_processes(sim);
 	sim->armed_ms = sim->now_ms;

@@ -97,6 +97,57 @@ sim_lane_share(struct release *release, const struct release *other)
 	hold(release, lane_of(other));
 }
 
+/* Nobody holds it any more. */
+static void
+close_lane(struct sim *sim, struct sim_lane *lane)
+{
+	lane->weight_permille = 0;
+	if (sim->bases[lane->name] == lane)
+		sim->bases[lane->name] = heaviest(sim, lane->name);
+	sim->divided[lane->name] &= sim->bases[lane->name] != NULL;
+}
+
+/* What is left when the rest is closed gets all. */
+static void
+give_all(struct sim *sim, uint32_t name)
+{
+	struct sim_lane *only = NULL;
+
+	for (uint32_t i = 0; i < SIM_LANES_MAX; i++) {
+		struct sim_lane *lane = &sim->lanes[i];
+
+		if (lane->reference_count == 0 || lane->name != name)
+			continue;
+		if (only != NULL)
+			return;
+		only = lane;
+	}
+	sim->divided[name] = false;
+	if (only == NULL)
+		return;
+	only->weight_permille = 1000;
+	sim->bases[name] = only;
+}
+
+void
+sim_lane_recount(struct sim *sim)
+{
+	uint32_t counts[SIM_LANES_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < sim->pinned_count; i++)
+		if (sim->pinned[i].release->shard_count != 0)
+			counts[sim_lane_number(sim, sim->pinned[i].release)]++;
+	for (uint32_t i = 0; i < SIM_LANES_MAX; i++) {
+		bool was_open = sim->lanes[i].reference_count != 0;
+
+		sim->lanes[i].reference_count = counts[i];
+		if (was_open && counts[i] == 0)
+			close_lane(sim, &sim->lanes[i]);
+	}
+	for (uint32_t name = 0; name < SIM_NAMES; name++)
+		give_all(sim, name);
+}
+
 void
 sim_lane_leave(struct sim *sim, struct release *release,
     struct lane_end *ret_end)
@@ -110,9 +161,7 @@ sim_lane_leave(struct sim *sim, struct release *release,
 	if (--lane->reference_count != 0)
 		return;
 	sim_cover(sim, SIM_LANE_CLOSED);
-	lane->weight_permille = 0;
-	if (sim->bases[lane->name] == lane)
-		sim->bases[lane->name] = heaviest(sim, lane->name);
+	close_lane(sim, lane);
 	if (ret_end != NULL && sim_chance(sim, 10))
 		ret_end->handed_over += 1 + sim_below(sim, 9);
 }
@@ -131,6 +180,13 @@ sim_weight(const struct release *release)
 {
 	return release->shard_count != 0 ? lane_of(release)->weight_permille :
 	    0;
+}
+
+bool
+sim_gets_nothing(const struct sim *sim, const struct release *release)
+{
+	return sim->restarts == SIM_DIES && release->shard_count != 0 &&
+	    sim_weight(release) == 0;
 }
 
 static int

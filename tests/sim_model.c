@@ -19,23 +19,12 @@ sim_engine_service(struct sim *sim, uint32_t id)
 	return NULL;
 }
 
-static struct sim_service *
-service_of(struct sim *sim, uint32_t id)
-{
-	struct sim_service *model = &sim->services[id % SIM_SERVICES_MAX];
-
-	if (id >= SIM_SERVICES_MAX)
-		sim_fail(sim, "simulator: too many services");
-	model->id = id;
-	return model;
-}
-
 struct sim_service *
 sim_service(struct sim *sim, const char *name)
 {
 	struct service *s = engine_find(&sim->engine, name);
 
-	return s != NULL ? service_of(sim, s->id) : NULL;
+	return s != NULL ? sim_service_of(sim, s->id) : NULL;
 }
 
 static struct sim_revision *
@@ -93,7 +82,7 @@ void
 sim_judge_start(struct sim *sim, const struct start *start)
 {
 	struct service *s = sim_engine_service(sim, start->service);
-	struct sim_service *model = service_of(sim, start->service);
+	struct sim_service *model = sim_service_of(sim, start->service);
 	uint32_t revision = start->release->revision, live = 0, surge;
 
 	sim_trace(sim, "start worker %u.%u of service %u, revision %u",
@@ -145,6 +134,8 @@ judge_floor(struct sim *sim, const struct service *s,
 	/* where there are two full sets, one of them is relied on */
 	if (strategy_is_beside(&s->rollout.course) &&
 	    process->revision != rollout_revision(&s->rollout))
+		return;
+	if (sim_gets_nothing(sim, process->release))
 		return;
 
 	for (uint32_t i = 0; i < sim->living_count; i++)

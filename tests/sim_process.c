@@ -348,6 +348,8 @@ arrive(struct sim *sim, const struct sim_item *item)
 		    item->event, process->id.slot, process->id.incarnation,
 		    process->service, (unsigned long long)item->value);
 	sim->acted = true;
+	if (item->event == EVENT_READY || item->event == EVENT_RELOADING)
+		process->said_ready = item->event == EVENT_READY;
 	if (process->state == WORKER_GONE) {
 		sim_cover(sim, SIM_LATE_FOR_THE_DEAD);
 	} else {
@@ -365,6 +367,16 @@ arrive(struct sim *sim, const struct sim_item *item)
 	process->state = WORKER_GONE;
 	engine_event(&sim->engine, &event);
 	follow(sim, process, item, text);
+}
+
+void
+sim_process_tell_ready(struct sim *sim, struct sim_process *process)
+{
+	struct sim_item item = { .type = ITEM_ARRIVE, .process = process,
+		.event = EVENT_READY };
+
+	sim_cover(sim, SIM_READY_REMEMBERED);
+	arrive(sim, &item);
 }
 
 static void

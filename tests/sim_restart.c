@@ -222,6 +222,8 @@ sim_restart(struct sim *sim)
 	state_forget(&sim->engine);
 	for (uint32_t i = 0; i < sim->pinned_count; i++)
 		sim->pinned[i].release = NULL;
+	if (sim->turn_lost)
+		state_turn_was_lost(image);
 	state_resume(image, &sim->engine, &sim->world);
 	if (sim->turn_lost)
 		;
@@ -232,7 +234,9 @@ sim_restart(struct sim *sim)
 		    sim->engine.service_count, before.service_count);
 	else
 		follow_specs(sim, &before, specs);
-	sim_forget_state(sim);
+	state_free(sim->writer);
+	sim->writer = NULL;
+	sim->kept_count = 0;
 	sim_cover(sim, SIM_RESTARTED);
 }
 
@@ -249,30 +253,56 @@ lose(struct sim *sim)
 	sim->acted = true;
 }
 
-void
-sim_keep(struct sim *sim)
+/* Writes down all that is new. */
+static void
+commit(struct sim *sim)
 {
 	struct state_text text;
-	uint32_t every = 1 + (uint32_t)(sim->seed / 2 % RESTART_EVERY_MAX);
 
-	if (sim->restarts == SIM_GOES_ON || sim->broken[0] != '\0')
-		return;
-	if (sim->restarts == SIM_LOSES && sim->chaos && sim->log != NULL &&
-	    sim_chance(sim, 5)) {
-		lose_tasks(sim);
-		sim_lose_turn(sim);
-		return;
-	}
 	if (sim->writer == NULL)
 		sim->writer = state_new("simulated");
 	if (sim->writer == NULL ||
 	    state_commit(sim->writer, &sim->engine, &text) < 0)
 		abort();
 	note(sim, &text);
-	if (sim->restarts == SIM_LOSES) {
+	if (sim->restarts != SIM_KEEPS_ALL)
 		sim_save_model(sim);
+}
+
+/* This turn is not written down; false: it will be. */
+static bool
+crash(struct sim *sim)
+{
+	bool died = sim->dead;
+
+	sim->dead = false;
+	sim->deed_count = 0;
+	if (!died && (sim->restarts != SIM_LOSES || !sim->chaos ||
+	    sim->log == NULL || !sim_chance(sim, 5)))
+		return false;
+	if (!sim->chaos)
+		sim_cover(sim, SIM_DIED_IN_CALM);
+	if (!died || sim_chance(sim, 50))
+		lose_tasks(sim);
+	sim_lose_turn(sim);
+	return true;
+}
+
+void
+sim_keep(struct sim *sim)
+{
+	uint32_t every = 1 + (uint32_t)(sim->seed / 2 % RESTART_EVERY_MAX);
+	bool crashed;
+
+	if (sim->restarts == SIM_GOES_ON || sim->broken[0] != '\0')
+		return;
+	crashed = crash(sim);
+	if (sim->broken[0] != '\0')
+		return;
+	commit(sim);
+	if (sim->restarts == SIM_LOSES && !crashed)
 		lose(sim);
-	} else if (++sim->kept_count % every == 0) {
+	else if (sim->restarts == SIM_KEEPS_ALL &&
+	    ++sim->kept_count % every == 0)
 		sim_restart(sim);
-	}
 }

@@ -15,20 +15,24 @@ sim_boot(struct sim *sim)
 	memset(sim->services, 0, sizeof(sim->services));
 	memset(sim->deployments, 0, sizeof(sim->deployments));
 	memset(sim->divided, 0, sizeof(sim->divided));
+	sim_death_boot(sim);
+	sim_forget_state(sim);
 	engine_init(&sim->engine, &sim->world);
 	engine_boot(&sim->engine, sim_make_config(sim));
 	sim->armed_ms = sim->now_ms;
-	sim_forget_state(sim);
 }
 
 static void
 turn(struct sim *sim)
 {
-	sim_check_before_turn(sim);
+	if (!sim->dead)
+		sim_check_before_turn(sim);
 	if (sim->broken[0] != '\0')
 		return;
-	engine_turn(&sim->engine);
-	sim_check_after_turn(sim);
+	if (!sim->dead)
+		engine_turn(&sim->engine);
+	if (!sim->dead)
+		sim_check_after_turn(sim);
 	sim_keep(sim);
 }
 
@@ -100,7 +104,8 @@ step(struct sim *sim)
 		return false;
 	if (next_ms > sim->now_ms)
 		sim->now_ms = next_ms;
-	while (sim_next_ms(sim) <= sim->now_ms && sim->broken[0] == '\0') {
+	while (sim_next_ms(sim) <= sim->now_ms && sim->broken[0] == '\0' &&
+	    !sim->dead) {
 		play_item(sim);
 		if (sim->chaos && sim_chance(sim, 15))
 			break;          /* the rest in a turn of its own */
@@ -204,11 +209,13 @@ play_finale(struct sim *sim)
 			sim_cover(sim, SIM_SETTLED_PAUSED);
 	for (uint32_t i = 0; i < SIM_NAMES; i++)
 		sim_draw_build(sim, &sim->drafts[i], true);
+	sim->sheltered = true;          /* else nobody has ordered it */
 	if (sim_reload(sim, NULL, 0, &results) < 0) {
 		sim_fail(sim, "finale: the reload is refused");
 		return;
 	}
 	turn(sim);
+	sim->sheltered = false;
 	settle(sim, "after the finale");
 	for (uint32_t i = 0; i < results.count && sim->broken[0] == '\0'; i++)
 		check_finale(sim, &results.list[i]);
@@ -221,9 +228,14 @@ play_end(struct sim *sim)
 		sim_cover(sim, SIM_LEFT_RUNNING);
 		return;
 	}
+	sim->sheltered = true;
 	engine_shutdown(&sim->engine);
 	turn(sim);
+	sim->sheltered = false;
 	settle(sim, "shutting down");
+	sim->sheltered = true;
+	if (sim->engine.phase == ENGINE_STOPPING && sim->broken[0] == '\0')
+		turn(sim);              /* the last was lost */
 	if (sim->engine.phase != ENGINE_DONE && sim->broken[0] == '\0')
 		sim_fail(sim, "shutdown: never done");
 	check_shut_down(sim);

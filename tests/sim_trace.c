@@ -38,7 +38,7 @@ sim_chance(struct sim *sim, uint32_t percent)
 void
 sim_cover(struct sim *sim, enum sim_cover cover)
 {
-	sim->totals->covers[cover]++;
+	sim->totals->covers[cover] += !sim->dead;
 }
 
 const char *
@@ -50,12 +50,16 @@ sim_cover_name(enum sim_cover cover)
 void
 sim_trace(struct sim *sim, const char *format, ...)
 {
-	char *line = sim->lines[sim->line_count++ % SIM_LINES];
+	char *line = sim->lines[sim->line_count % SIM_LINES];
 	uint64_t ms = sim->now_ms - SIM_BEGIN_MS;
-	int length = snprintf(line, SIM_LINE_BYTES, "%6llu.%03llu ",
-	    (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
 	va_list args;
+	int length;
 
+	if (sim->dead)
+		return;
+	sim->line_count++;
+	length = snprintf(line, SIM_LINE_BYTES, "%6llu.%03llu ",
+	    (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
 	va_start(args, format);
 	(void)vsnprintf(line + length, (size_t)(SIM_LINE_BYTES - length),
 	    format, args);              /* may be cut */
@@ -70,7 +74,7 @@ sim_fail(struct sim *sim, const char *format, ...)
 {
 	va_list args;
 
-	if (sim->broken[0] != '\0')
+	if (sim->broken[0] != '\0' || sim->dead)
 		return;
 	va_start(args, format);
 	(void)vsnprintf(sim->broken, sizeof(sim->broken), format, args);

@@ -205,6 +205,17 @@ world_unbind(void *ctx, struct release *release, struct lane_end *ret_end)
 	sim_lane_leave(sim, release, ret_end);
 }
 
+void
+sim_free_release(struct release *release)
+{
+	spec_unref(release->spec);
+	free(release->path);
+	free(release->directory);
+	free(release->environment);
+	free(release->credentials.groups);
+	free(release);
+}
+
 static void
 world_unpin(void *ctx, struct release *release)
 {
@@ -219,12 +230,7 @@ world_unpin(void *ctx, struct release *release)
 	if (!sim->releasing)
 		judge_unused(sim, release, "unpinned");
 	sim_lane_leave(sim, release, NULL);
-	spec_unref(release->spec);
-	free(release->path);
-	free(release->directory);
-	free(release->environment);
-	free(release->credentials.groups);
-	free(release);
+	sim_free_release(release);
 }
 
 static void
@@ -398,4 +404,5 @@ sim_world_init(struct sim *sim)
 	};
 	sim_lane_init(sim);
 	sim_restart_init(sim);
+	sim_death_init(sim);
 }

@@ -16,6 +16,8 @@
  *   sim_check.c    what must be true after every turn
  *   sim_restart.c  the engine is thrown away and made anew from its state
  *   sim_crash.c    and from that of the turn before, while the world is ahead
+ *   sim_death.c    supd dies in the middle of a turn
+ *   sim_cover.h    what has to happen sometimes
  *   sim_trace.c    random numbers, the queue of what comes, trace, coverage
  *
  * All of a run is in one struct sim, and nothing of it depends on an address
@@ -29,11 +31,12 @@
 #include "config.h"
 #include "engine.h"
 #include "invariants.h"
+#include "sim_cover.h"
 #include "state.h"
 
 enum {
 	SIM_NAMES = 4,                  /* services that may be configured */
-	SIM_SERVICES_MAX = 128,         /* service ids of one boot */
+	SIM_SERVICES_MAX = 128,         /* with different ids, of one boot */
 	SIM_BUILDS_MAX = 512,
 	SIM_REVISIONS_MAX = 512,
 	SIM_DEPLOYMENTS_MAX = 512,
@@ -47,50 +50,6 @@ enum {
 };
 
 #define SIM_BEGIN_MS UINT64_C(1000000)
-
-/*
- * What has to happen sometimes, or the simulator proves nothing.
- */
-#define SIM_COVERS(X) \
-	X(SENT_READY) X(SENT_RELOADING) X(SENT_STOPPING) X(SENT_STATUS) \
-	X(SENT_ERRNO) X(SENT_MAIN_PID) X(SENT_WATCHDOG) X(SENT_TRIGGER) \
-	X(SENT_WATCHDOG_MS) X(SENT_EXTEND) \
-	X(LOST) X(DOUBLED) X(DELAYED) X(LATE_FOR_THE_DEAD) \
-	X(READY_WHILE_DRAINING) X(ALIVE_READY) X(RELOADING_FIRST) \
-	X(EXITED_CLEAN) X(EXITED_CODE) X(EXITED_SIGNAL) X(EXITED_EARLY) \
-	X(DRAINED) X(DEAF) X(KILLED) X(ADOPTED) X(ADOPT_REFUSED) \
-	X(START_DONE) X(START_REFUSED) X(START_BUSY) X(START_FAILED) \
-	X(START_CHANGED) X(PIN_FAILED) X(BIND_FAILED) X(CONFIG_BAD) \
-	X(RELOAD) X(RELOAD_REFUSED) X(RELOAD_FORCE) X(RELOAD_IF_CHANGED) \
-	X(RELOAD_PLAN) X(RELOAD_ONE) X(RELOAD_JOINS) X(RELOAD_ADJUSTS) \
-	X(RELOAD_WAITS) X(RELOAD_QUARANTINED) X(RELOAD_ADDS) \
-	X(RELOAD_REMOVES) X(RELOAD_WHILE_STOPPED) X(ADJUSTED) X(UNDO) \
-	X(UNDO_RUNNING) X(UNDO_REFUSED) X(RESTART) X(RESTART_REFUSED) \
-	X(START) X(STOP) X(SCALE) X(SIGNAL) X(ACCIDENT_KILL) X(REPAIR) \
-	X(REPAIRED_WORKER) X(SHUTDOWN) X(SHUTDOWN_TWICE) X(BOOT_AGAIN) \
-	X(SAME_REVISION_AGAIN) X(LATE_FIRST_START) X(ROLLOUT) X(STEP) \
-	X(ROLLBACK) X(PAUSED) X(BEGAN_AFTER_WAIT) X(ROLLBACK_LEFTOVER) X(DROPPED_WAITING) \
-	X(VERDICT_COMPLETE) X(VERDICT_ROLLED_BACK) X(VERDICT_ABORTED) \
-	X(VERDICT_SUPERSEDED) X(FAULT_EXITED) X(FAULT_NOT_READY) \
-	X(FAULT_WATCHDOG) X(FAULT_SPAWN) X(FAULT_PROGRESS) \
-	X(FAULT_PROBE) X(FAULT_ANALYSIS) X(FAULT_QUEUE) X(FAULT_MEMORY) \
-	X(FAULT_HOOK) X(FAULT_STEER) X(LANE_JOINED) X(LANE_KEPT) X(LANE_CLOSED) \
-	X(DEAF_LANE) X(STEERED) \
-	X(STEER_REFUSED) X(TASK_REFUSED) X(TASK_CANCELLED) X(TASK_PROBE) \
-	X(TASK_ANALYSIS) X(TASK_VERSION) X(TASK_BEFORE) X(TASK_AFTER) \
-	X(ORDER_PAUSE) X(ORDER_RESUME) X(ORDER_PROMOTE) X(ORDER_ABORT) \
-	X(ORDER_REFUSED) X(IN_CHARGE) X(UNDO_TO) X(RELOAD_STRATEGY) \
-	X(PROBE_READY) X(PROBES_DOUBTED) X(BACK_IN_CHARGE) \
-	X(STARTS_BOUNDED) X(DRAINING_RELEASES) X(SETTLED_PAUSED) X(FINALE) \
-	X(LEFT_RUNNING) \
-	X(RESTARTED) X(STATE_APPENDED) X(STATE_ANEW) X(LOST_PROBE) \
-	X(LOST_ANALYSIS) X(LOST_VERSION) X(LOST_BEFORE) X(LOST_AFTER) \
-	X(LOST_WORKER) X(LOST_RELEASE) X(LOST_TURN) X(LOST_START) \
-	X(LOST_UNPIN)
-
-#define X(UPPER) SIM_##UPPER,
-enum sim_cover { SIM_COVERS(X) SIM_COVER_COUNT };
-#undef X
 
 enum sim_build_kind {
 	BUILD_GOOD,
@@ -150,6 +109,7 @@ struct sim_process {
 	bool dead;                      /* its exit is under way */
 	bool lost;                      /* nobody follows it any more */
 	bool silent;
+	bool said_ready;                /* and not since that it reloads */
 	uint32_t ready_timeout_ms, drain_timeout_ms;    /* when it started */
 	int error_number;
 	char status[24];                /* that arrived last */
@@ -251,6 +211,13 @@ struct sim_draft {
 	struct spec *spec;
 	uint32_t build;         /* index in sim.builds */
 	struct past past;       /* the ledger */
+	uint64_t told[SIM_REVISIONS_MAX];       /* fingerprints in it */
+};
+
+/* Incarnations that this service has given. */
+struct sim_given {
+	uint32_t service;               /* 0: none */
+	uint32_t last;
 };
 
 struct sim_totals {
@@ -266,6 +233,7 @@ enum sim_restarts {
 	SIM_KEEPS_ALL,          /* and nothing is lost: nobody may notice */
 	SIM_LOSES,              /* and tasks are lost, now and then more: a
 				 * handle, an executable, a whole turn */
+	SIM_DIES,               /* in the middle of a turn, and nothing else */
 };
 
 struct sim {
@@ -308,8 +276,18 @@ struct sim {
 	size_t log_bytes;
 	uint32_t kept_count;            /* turns of this writer */
 	bool turn_lost;                 /* the world is ahead of the state */
+	bool hooks_kept;                /* by the state, a hook is waited for */
+	uint64_t task_kept;             /* the last that it knows of */
 	struct sim_service *saved_services;     /* as of the state: what */
 	struct sim_deployment *saved_deployments;       /* follows from it */
+
+	struct world living_world;      /* that of a supd that is not dead */
+	bool dead;                      /* supd is; its engine knows nothing */
+	bool sheltered;                 /* it must not die now */
+	uint32_t deed_count;            /* of this turn */
+	uint32_t calm_death_count;
+	struct sim_given workers_given[SIM_SERVICES_MAX];       /* the last, */
+	uint64_t task_given;                    /* also by who is dead */
 
 	struct sim_item *heap;
 	uint32_t item_count, item_capacity;
@@ -370,6 +348,8 @@ uint64_t sim_fingerprint(const struct sim *, const struct spec *,
 const struct sim_build *sim_build_of(const struct sim *,
     const struct release *);
 
+/* Its memory. */
+void sim_free_release(struct release *);
 /* NULL: it is not pinned. */
 struct sim_pin *sim_pin(struct sim *, const struct release *);
 
@@ -381,10 +361,15 @@ void sim_forget_state(struct sim *);
 void sim_restart(struct sim *);
 
 /* sim_crash.c */
+struct sim_service *sim_service_of(struct sim *, uint32_t id);
 /* Remembers what follows from what was noted until now. */
 void sim_save_model(struct sim *);
 /* supd ends before it has noted this turn, and goes on from the one before. */
 void sim_lose_turn(struct sim *);
+
+/* sim_death.c */
+void sim_death_init(struct sim *);
+void sim_death_boot(struct sim *);
 
 /* sim_lane.c */
 void sim_lane_init(struct sim *);
@@ -394,12 +379,17 @@ void sim_lane_restore(struct sim *, struct release *, int number);
 /* The base of this name, or NULL. */
 struct shard *sim_shard(struct sim *, uint32_t name);
 void sim_lane_bind(struct sim *, struct release *, uint32_t name);
+/* After a crash: what no release holds is closed. */
+void sim_lane_recount(struct sim *);
 void sim_lane_share(struct release *, const struct release *other);
 /* Found so, and going back: who waits in its lane is served if that is closed. */
 bool sim_is_deaf(const struct sim *, const struct service *, uint32_t revision);
 void sim_lane_leave(struct sim *, struct release *, struct lane_end *ret_end);
 /* What the kernel gives this release; 0: it has no lane. */
 uint32_t sim_weight(const struct release *);
+/* It has a lane that connections do not come to.  Only deaths leave workers there
+ * for so long that those who serve may have ended meanwhile. */
+bool sim_gets_nothing(const struct sim *, const struct release *);
 /* Has the lane of this release lost its weight, and connections in it? */
 bool sim_is_left(struct sim *, const struct release *, uint64_t quiet_max_ms);
 void sim_task_ended(struct sim *, uint64_t id);
@@ -413,6 +403,8 @@ void sim_process_end(struct sim *, struct sim_process *, uint64_t after_ms,
     bool by_signal, int number);
 /* It is no worker any more. */
 void sim_process_gone(struct sim *, struct sim_process *);
+/* Tells the engine what was heard from it in a turn that was lost. */
+void sim_process_tell_ready(struct sim *, struct sim_process *);
 void sim_process_item(struct sim *, const struct sim_item *);
 bool sim_is_handle(const struct sim *, const void *process);
 

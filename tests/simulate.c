@@ -5,15 +5,15 @@
  * orders, processes, disk and machine do what they like, and every turn is
  * checked (sim_model.c, sim_check.c).  Some seeds are played again: with the
  * engine made anew from its state after every turn, or after every few, which
- * must leave the same trace; and with restarts in which something is lost.  At
- * the end everything that can happen must have happened: what is never reached
- * is not tested.  Prints TAP.
+ * must leave the same trace; with restarts in which something is lost; and with
+ * deaths of supd in the middle of a turn.  At the end everything that can happen
+ * must have happened: what is never reached is not tested.  Prints TAP.
  *
  *   simulate [-n ROLLOUTS] [--seeds FROM-TO] [--again EVERY] [-v] [SEED]
  *
  * EVERY is in seeds; 0: none is played again.  With SEED that one run only, and
- * again; -v prints its trace, with `--keep` or
- * `--lose` that of one with restarts.
+ * again; -v prints its trace, with `--keep`, `--lose` or `--die` that of one with
+ * restarts.
  */
 #include "sim_world.h"
 
@@ -25,14 +25,15 @@
 
 enum {
 	KEPT_EVERY = 500,               /* seeds: played again, with restarts */
-	LOST_EVERY = 50,                /* in which nothing or something is lost */
+	LOST_EVERY = 50,                /* in which nothing or something is lost, */
+	DIED_EVERY = 25,                /* or in which it dies in a turn */
 	COVERED_FROM = 5000,            /* rollouts; fewer do not reach all, */
 };
 
 struct options {
 	uint64_t from, to;
 	uint64_t rollout_count;         /* stop at so many; 0: at `to` */
-	uint64_t kept_every, lost_every;        /* seeds */
+	uint64_t kept_every, lost_every, died_every;    /* seeds */
 	enum sim_restarts restarts;     /* of what is printed */
 	bool verbose;
 	bool single;
@@ -75,7 +76,7 @@ play_again(uint64_t seed, enum sim_restarts restarts,
 	totals->restart_count += again.covers[SIM_RESTARTED];
 	if (!good)
 		print_broken();
-	if (!good || restarts == SIM_LOSES || sim.hash == hash)
+	if (!good || restarts != SIM_KEEPS_ALL || sim.hash == hash)
 		return good;
 	printf("# seed %" PRIu64 " does not play the same with restarts\n",
 	    seed);
@@ -95,7 +96,9 @@ play(const struct options *options, uint64_t seed, struct sim_totals *totals)
 	return (seed % options->kept_every != 0 ||
 	    play_again(seed, SIM_KEEPS_ALL, totals)) &&
 	    (seed % options->lost_every != 0 ||
-	    play_again(seed, SIM_LOSES, totals));
+	    play_again(seed, SIM_LOSES, totals)) &&
+	    (seed % options->died_every != 0 ||
+	    play_again(seed, SIM_DIES, totals));
 }
 
 static bool
@@ -158,7 +161,7 @@ usage(void)
 {
 	(void)fprintf(stderr,
 	    "usage: simulate [-n ROLLOUTS] [--seeds FROM-TO] [--again EVERY] "
-	    "[--keep|--lose] [-v] [SEED]\n");
+	    "[--keep|--lose|--die] [-v] [SEED]\n");
 	return 2;
 }
 
@@ -187,9 +190,11 @@ parse(int argc, char **argv, struct options *ret)
 			ret->restarts = SIM_KEEPS_ALL;
 		} else if (strcmp(argv[i], "--lose") == 0) {
 			ret->restarts = SIM_LOSES;
+		} else if (strcmp(argv[i], "--die") == 0) {
+			ret->restarts = SIM_DIES;
 		} else if (strcmp(argv[i], "--again") == 0 && i + 1 < argc) {
 			ret->kept_every = strtoull(argv[++i], &end, 10);
-			ret->lost_every = ret->kept_every;
+			ret->lost_every = ret->died_every = ret->kept_every;
 			if (*end != '\0')
 				return false;
 		} else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc) {
@@ -203,6 +208,7 @@ parse(int argc, char **argv, struct options *ret)
 			ret->from = ret->to = strtoull(argv[i], &end, 10);
 			ret->single = true;
 			ret->kept_every = ret->lost_every = 1;
+			ret->died_every = 1;
 			if (*end != '\0')
 				return false;
 		}
@@ -216,6 +222,7 @@ main(int argc, char **argv)
 	struct options options = {
 		.from = 1, .to = UINT64_MAX - 1, .rollout_count = 100000,
 		.kept_every = KEPT_EVERY, .lost_every = LOST_EVERY,
+		.died_every = DIED_EVERY,
 	};
 
 	if (!parse(argc, argv, &options))
