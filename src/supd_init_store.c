@@ -22,26 +22,19 @@ static char names[INIT_FDS_MAX][INIT_NAME_BYTES];   /* empty: not stored */
 static int end_fd = 3, notify_fd, epoll_fd;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-/* One that crashed tells us again what it had told, and cannot know what came. */
-static bool
-is_there(int new_fd, const char *name)
-{
-	for (int fd = 3; fd < end_fd; fd++)
-		if (strcmp(names[fd], name) == 0 && syscall(SYS_kcmp, getpid(),
-		    getpid(), KCMP_FILE, fd, new_fd) == 0)
-			return true;
-	return false;
-}
-
+/* One that crashed tells us again what it had told, and cannot know what came: the
+ * same open file is kept once. */
 static void
 store(int fd, const char *name, bool is_watched)
 {
 	struct epoll_event hangup = { .data.fd = fd };
 
-	if (is_there(fd, name)) {
-		(void)close(fd);
-		return;
-	}
+	for (int other = 3; other < end_fd; other++)
+		if (strcmp(names[other], name) == 0 && syscall(SYS_kcmp,
+		    getpid(), getpid(), KCMP_FILE, other, fd) == 0) {
+			(void)close(fd);
+			return;
+		}
 	(void)stpncpy(names[fd], name, INIT_NAME_BYTES - 1);
 	init_stored_count++;
 	end_fd = fd < end_fd ? end_fd : fd + 1;

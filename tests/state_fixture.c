@@ -482,3 +482,19 @@ stage_text(const struct stage *stage)
 	state_free(state);
 	return copy;
 }
+
+char *
+read_test_file(const char *name)
+{
+	const char *top = getenv("top_srcdir");
+	char path[512], *text = calloc(1, 1 << 18);
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/tests/%s",
+	    top != NULL ? top : "..", name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, (1 << 18) - 1, file) > 0);
+	assert_int_equal(fclose(file), 0);
+	return text;
+}

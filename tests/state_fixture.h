@@ -59,4 +59,7 @@ const char *stage_read(struct stage *, const char *bytes, size_t size_bytes);
 /* All that the engine is, written anew; for free(). */
 char *stage_text(const struct stage *);
 
+/* A file of tests/, the caller's to free. */
+char *read_test_file(const char *name);
+
 #endif

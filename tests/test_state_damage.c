@@ -37,24 +37,6 @@ log_of(const char *lines)
 	return log;
 }
 
-/* tests/NAME; for free(). */
-static char *
-read_test_file(const char *name)
-{
-	const char *top = getenv("top_srcdir");
-	char path[512], *text = calloc(1, 1 << 18);
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "%s/tests/%s",
-	    top != NULL ? top : "..", name);
-	file = fopen(path, "r");
-	if (file == NULL)
-		fail_msg("cannot read %s", path);
-	assert_true(fread(text, 1, (1 << 18) - 1, file) > 0);
-	assert_int_equal(fclose(file), 0);
-	return text;
-}
-
 /* The sample without its commits: lines for log_of(). */
 static char *
 sample_lines(void)
