@@ -98,7 +98,8 @@ on_checked(void *ctx, const struct task_end *end)
 		(void)snprintf(why, sizeof(why), "it cannot go on from the "
 		    "present state (--check-resume, %s %d): %.300s",
 		    end->exit.by_signal ? "signal" : "exit status",
-		    end->exit.number, end->output);
+		    end->exit.number, end->output[0] != '\0' ? end->output :
+		    "it has said nothing, and may be no supd");
 	refuse(live, why);
 }
 
