@@ -114,18 +114,19 @@ files_of_parent(const char *name)
 static void
 tell_parent(struct carry_entry *e, bool store)
 {
-	uint64_t has = files_of_parent(e->name), files = 0;
+	uint64_t has, files = 0;
 
 	if (!store)
 		return;
-	for (unsigned i = 0; i < e->fd_count; i++)
+	has = e->store ? 0 : files_of_parent(e->name);
+	for (unsigned i = 0; has != 0 && i < e->fd_count; i++)
 		files += carry_file(e->fds[i]);
-	if (!e->store && has == files && !carry.unsure) {
+	if (has != 0 && has == files && !carry.unsure) {
 		parent_adopt(e->name, e->fds, e->fd_count);
 	} else {
 		/* Else it may be without them for a moment, and who is killed
 		 * then has lost them; what it has it does not take twice. */
-		if (!e->store && has != 0 && has != files)
+		if (has != files)
 			parent_remove(e->name);
 		parent_store(e->name, e->fds, e->fd_count);
 	}

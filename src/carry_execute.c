@@ -57,14 +57,15 @@ put_entry(char *to, const struct carry_entry *e)
 static int
 write_head(const struct carried *carried)
 {
-	char text[CARRY_HEAD_BYTES], *to = put_text(text, carry_causes[carried->cause]);
+	char text[CARRY_HEAD_BYTES], *to;
 
+	to = put_text(text, carry_causes[carried->cause]);
 	memset(to, ' ', (size_t)(text + CARRY_HEAD_BYTES - to));
 	to = put_number(to + 1, carried->began_ms);
 	(void)put_text(to + 1, carried->detail);
 	text[CARRY_HEAD_BYTES - 1] = '\n';
-	return pwrite(carry.manifest_fd, text, CARRY_HEAD_BYTES, 0) == CARRY_HEAD_BYTES ?
-	    0 : -EIO;
+	return pwrite(carry.manifest_fd, text, sizeof(text), 0) ==
+	    (ssize_t)sizeof(text) ? 0 : -EIO;
 }
 
 /* All that were put, at this place of the manifest. */

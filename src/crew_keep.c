@@ -152,8 +152,6 @@ find_socket(struct member *m)
 		log_error("pid=%d: its notify socket is lost, and another "
 		    "cannot be made: %s; what it says is not heard", m->pid,
 		    strerror(-m->notify_fd));
-	else
-		m->notify_fd = fd_to_private(m->notify_fd);
 }
 
 struct member *

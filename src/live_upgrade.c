@@ -171,11 +171,11 @@ int
 live_upgrade(struct live *live, const char *path, uint32_t client,
     char *ret_text)
 {
+	const char *why = why_not(live);
 	int fd, error;
 
-	if (why_not(live) != NULL) {
-		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s",
-		    why_not(live));
+	if (why != NULL) {
+		(void)snprintf(ret_text, REASON_BYTES_MAX, "%s", why);
 		return -1;
 	}
 	if (path == NULL)

@@ -24,7 +24,6 @@
 enum {
 	CHILDREN_BYTES = 65536,
 	ENVIRON_BYTES = 65536,
-	NAME_BYTES = ORPHAN_NAME_BYTES,
 };
 
 static int children_fd = -1;
@@ -46,9 +45,8 @@ orphan_init(const char *notify_dir)
 	return 0;
 }
 
-/* The name of the notify socket this process was started with; "": unknown. */
-static void
-socket_name(pid_t pid, char *ret_name)
+bool
+orphan_socket(pid_t pid, char ret_name[ORPHAN_NAME_BYTES])
 {
 	static char environment[ENVIRON_BYTES];
 	char path[64];
@@ -60,43 +58,35 @@ socket_name(pid_t pid, char *ret_name)
 	size = fd_read_file(AT_FDCWD, path, environment,
 	    sizeof(environment) - 1);
 	if (size <= 0)
-		return;
+		return false;
 	environment[size] = '\0';
 	for (char *p = environment; p < environment + size;
 	    p += strlen(p) + 1) {
 		if (strncmp(p, prefix, prefix_bytes) != 0)
 			continue;
-		if (strlen(p + prefix_bytes) < NAME_BYTES)
+		if (strlen(p + prefix_bytes) < ORPHAN_NAME_BYTES)
 			(void)strcpy(ret_name, p + prefix_bytes);
-		return;
+		break;
 	}
-}
-
-bool
-orphan_socket(pid_t pid, char ret_name[ORPHAN_NAME_BYTES])
-{
-	socket_name(pid, ret_name);
 	return ret_name[0] != '\0';
 }
 
 bool
 orphan_has_socket(pid_t pid, const char *name)
 {
-	char own[NAME_BYTES];
+	char own[ORPHAN_NAME_BYTES];
 
-	socket_name(pid, own);
-	return strcmp(own, name) == 0;
+	return orphan_socket(pid, own) && strcmp(own, name) == 0;
 }
 
 static bool
 kill_if_orphan(pid_t pid, bool (*has_socket)(const char *name),
     pid_t killed_group)
 {
-	char name[NAME_BYTES];
+	char name[ORPHAN_NAME_BYTES];
 	pid_t group;
 
-	socket_name(pid, name);
-	if (name[0] != 'g' || has_socket(name))
+	if (!orphan_socket(pid, name) || name[0] != 'g' || has_socket(name))
 		return false;
 	/* It is our child and not reaped, so the pid is still its own. */
 	group = getpgid(pid);

@@ -416,7 +416,6 @@ process_reap(int pidfd)
 	return exit;
 }
 
-/* At whatever stage: exec and setuid run out of memory and processes too. */
 pid_t
 process_pid(int pidfd)
 {
@@ -432,6 +431,7 @@ process_pid(int pidfd)
 	return line != NULL ? (pid_t)strtol(line + 5, NULL, 10) : 0;
 }
 
+/* At whatever stage: exec and setuid run out of memory and processes too. */
 bool
 spawn_refused(const struct spawn_failure *failure)
 {
