@@ -95,6 +95,18 @@ test_kills_during_reloads(void **state)
 	supd_stop();
 }
 
+/* A killed process dies when it is next scheduled. */
+static void
+await_family(unsigned count)
+{
+	pid_t family[FAMILY_MAX];
+
+	for (unsigned i = 0; family_of(supd_pid, family) != count; i++) {
+		assert_true(i < E2E_WAIT_MS / 10);
+		(void)e2e_inputs_within(NULL, 0, 10);
+	}
+}
+
 static void
 test_ignores_sigterm(void **state)
 {
@@ -110,7 +122,7 @@ test_ignores_sigterm(void **state)
 	log_await_count("revision=1 did not stop in time, killed", 2);
 	log_await_count("was ended by signal 9 (KILL)", 2);
 	assert_string_equal(ask_version(target), "v2");
-	assert_int_equal(family_of(supd_pid, family), 2);
+	await_family(2);
 	supd_stop();
 }
 
@@ -135,8 +147,6 @@ test_is_stopped(void **state)
 static void
 test_double_forks(void **state)
 {
-	pid_t family[FAMILY_MAX];
-
 	(void)state;
 	begin("--version v1", 2, "min_ready = 500ms\n");
 	e2e_install("web", "--version v2 --double-fork");
@@ -144,11 +154,7 @@ test_double_forks(void **state)
 	assert_ended(1, "worker web/0 of revision 2 exited with status 0, ");
 	log_await(" outside of its process group: killed");
 	log_await(" outlived its worker (g");
-	/* A killed process dies when it is next scheduled. */
-	for (unsigned i = 0; family_of(supd_pid, family) != 2; i++) {
-		assert_true(i < E2E_WAIT_MS / 10);
-		(void)e2e_inputs_within(NULL, 0, 10);
-	}
+	await_family(2);
 	for (unsigned i = 0; i < 8; i++)
 		assert_string_equal(ask_version(target), "v1");
 	supd_stop();
