@@ -4,13 +4,12 @@
 #include "supd_init.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <link.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/param.h>
 #include <sys/prctl.h>
@@ -18,24 +17,14 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 static char *const *command;
 static pid_t child;                     /* 0: none runs */
-static int code, delay_ms;              /* of the one before, and after it */
+static int signals_fd, code, delay_ms;  /* of the one before, and after it */
 static bool is_first, stops, reboots, over;
 static int64_t start_ms;
-static int signals_fd;
 static sigset_t child_mask;
 static struct rlimit child_files;
-
-bool
-init_has_log(void)
-{
-	struct pollfd error = { STDERR_FILENO, POLLOUT, 0 };
-
-	return poll(&error, 1, 0) > 0;
-}
 
 static int64_t
 now_ms(void)
@@ -53,12 +42,12 @@ now_ms(void)
 static void __attribute__((noreturn))
 become_child(void)
 {
+	rlim_t room = (rlim_t)init_stored_count / 7 * 8;
+
 	(void)setsid();
 	(void)sigprocmask(SIG_SETMASK, &child_mask, NULL);
-	if (child_files.rlim_cur / 8 * 7 < (rlim_t)init_stored_count) {
-		(void)getrlimit(RLIMIT_NOFILE, &child_files);
-		child_files.rlim_cur = child_files.rlim_max;
-	}
+	child_files.rlim_cur = MAX(child_files.rlim_cur, room);
+	child_files.rlim_max = MAX(child_files.rlim_max, room);
 	if (init_store_hand_over() == 0 &&
 	    setrlimit(RLIMIT_NOFILE, &child_files) == 0 &&
 	    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
@@ -72,29 +61,16 @@ become_child(void)
 static void
 child_has_ended(int status)
 {
-	init_store_read(child);         /* its last words */
+	init_store_turn(child, 0);      /* its last words */
 	child = 0;
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	over = stops || code == 0 || init_stored_count == 0;
+	over = code == 0 || init_stored_count == 0;
 	delay_ms = now_ms() - start_ms >= INIT_SETTLED_MS ? 0 :
 	    MIN(MAX(2 * delay_ms, INIT_DELAY_MIN_MS), INIT_DELAY_MAX_MS);
 	start_ms = now_ms() + delay_ms;
-	if (!over)
+	if (!over && !stops)
 		init_say("%s ended with %d; in %d ms it is started again, with "
 		    "%d fds", command[0], code, delay_ms, init_stored_count);
-}
-
-/* Returns whether there are children left. */
-static bool
-reap(void)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == child)
-			child_has_ended(status);
-	return pid == 0;
 }
 
 /* A SIGPIPE is our own, from a log that nobody reads. */
@@ -107,7 +83,6 @@ pass_on(int signo)
 	if (signo == SIGPWR || (signo == SIGINT && is_first))
 		signo = SIGTERM;
 	stops = stops || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT;
-	over = over || (stops && child == 0);
 	if (child != 0 && kill(child, signo) == 0 && stops)
 		(void)kill(child, SIGCONT);
 }
@@ -123,21 +98,25 @@ turn(int64_t wait_ms)
 	extern char __executable_start[];
 	ElfW(Phdr) *code_part = (void *)(__executable_start + sizeof(ElfW(Ehdr)));
 	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
 
 	(void)madvise(__executable_start, code_part->p_memsz, MADV_DONTNEED);
-	init_store_wait((int)wait_ms);
+	init_store_turn(child, (int)wait_ms);
 	while (read(signals_fd, &info, sizeof(info)) == sizeof(info))
 		pass_on((int)info.ssi_signo);
-	init_store_read(child);
-	return reap();
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == child)
+			child_has_ended(status);
+	return pid == 0;
 }
 
 /* Returns whether there are children left. */
 static bool
-end_others(int signo, long seconds)
+end_others(int signo, unsigned long seconds)
 {
-	int64_t left_ms, end_ms = now_ms() + seconds * 1000;
-	bool are_left = reap();
+	int64_t left_ms, end_ms = now_ms() + (int64_t)seconds * 1000;
+	bool are_left = turn(0);
 
 	(void)kill(-1, signo);
 	(void)kill(-1, SIGCONT);
@@ -152,7 +131,7 @@ set_up(void)
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	int count = pid && fds && atoi(pid) == getpid() ?
 	    MAX(0, MIN(atoi(fds), INIT_FDS_MAX / 2)) : 0;
-	struct rlimit files = { 0, 2 * INIT_FDS_MAX };
+	struct rlimit files;
 	sigset_t signals;
 
 	(void)sigfillset(&signals);     /* a fault kills us all the same */
@@ -160,8 +139,9 @@ set_up(void)
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)getrlimit(RLIMIT_NOFILE, &child_files);
-	if (child_files.rlim_max > files.rlim_max ||
-	    setrlimit(RLIMIT_NOFILE, &files) < 0)
+	files.rlim_cur = files.rlim_max = MAX(child_files.rlim_max,
+	    2 * INIT_FDS_MAX);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_max = child_files.rlim_max;
 	files.rlim_cur = MIN(INIT_FDS_MAX, files.rlim_max / 8 * 7);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
@@ -174,32 +154,28 @@ set_up(void)
 int
 main(int argc, char **argv)
 {
-	static char supd[] = "supd", *standard[] = { supd, NULL }, *end;
-	static char line[512];
-	int64_t left_ms;
-	long grace_s = 10;
+	static const struct option options[] = { { "grace", 1, NULL, 'g' }, {} };
+	static char supd[] = "supd", *standard[] = { supd, NULL }, line[512], more;
+	int option;
+	unsigned long grace_s = 10;
 
 	(void)setvbuf(stderr, line, _IOLBF, sizeof(line));
-	if (argc > 2 && strcmp(argv[1], "--grace") == 0) {
-		grace_s = strtol(argv[2], &end, 10);
-		grace_s = end == argv[2] || *end != '\0' ? -1 : grace_s;
-		argv += 2;
-	}
-	if (argv[1] != NULL && strcmp(argv[1], "--") == 0)
-		argv++;
-	else if (argv[1] != NULL && argv[1][0] == '-')
-		grace_s = -1;
-	if (grace_s < 0 || grace_s > INIT_GRACE_S_MAX) {
-		init_say(PACKAGE_VERSION ", usage: supd-init [--grace SECONDS] "
-		    "[--] [COMMAND]...; from 0 to %d", INIT_GRACE_S_MAX);
-		return 2;
-	}
-	command = argv[1] != NULL ? argv + 1 : standard;
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
+		if (option != 'g' ||
+		    sscanf(optarg, "%lu%c", &grace_s, &more) != 1 ||
+		    grace_s > INIT_GRACE_S_MAX) {
+			init_say(PACKAGE_VERSION ", usage: supd-init [--grace "
+			    "SECONDS] [--] [COMMAND]...; from 0 to %d",
+			    INIT_GRACE_S_MAX);
+			return 2;
+		}
+	command = argv[optind] != NULL ? argv + optind : standard;
 	is_first = init_boot();
 	set_up();
 	start_ms = now_ms();
-	while (!over) {
-		left_ms = start_ms - now_ms();
+	while (!over && (child != 0 || !stops)) {
+		int64_t left_ms = start_ms - now_ms();
+
 		if (child != 0 || left_ms > 0)
 			(void)turn(child != 0 ? -1 : left_ms);
 		else if ((child = fork()) == 0)

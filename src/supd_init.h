@@ -14,8 +14,10 @@
 #define SUPD_SUPD_INIT_H
 
 #include <err.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 enum {
 	INIT_DELAY_MIN_MS = 100,        /* between restarts in a row */
@@ -38,8 +40,9 @@ enum {
 };
 
 /* As warnx(3), but nothing waits for a log that nobody reads. */
-#define init_say(...) (init_has_log() ? warnx(__VA_ARGS__) : (void)0)
-bool init_has_log(void);
+#define init_say(...) \
+	(poll(&(struct pollfd){ STDERR_FILENO, POLLOUT, 0 }, 1, 0) > 0 ? \
+	    warnx(__VA_ARGS__) : (void)0)
 
 /*
  * The store: systemd's protocol, so that a service has one way to survive its
@@ -61,12 +64,9 @@ int init_store_open(int signals_fd, int listen_fds, char *listen_names);
 
 /*
  * Waits until there is a signal or a message, or something has hung up, which is
- * dropped.
+ * dropped; then obeys what has arrived.  What is not from `child` is dropped.
  */
-void init_store_wait(int wait_ms);
-
-/* Obeys what has arrived; what is not from `child` is dropped. */
-void init_store_read(pid_t child);
+void init_store_turn(pid_t child, int wait_ms);
 
 /*
  * In the child: puts what is stored at 3 and up, and says so in the environment.

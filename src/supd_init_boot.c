@@ -4,40 +4,35 @@
 #include "supd_init.h"
 
 #include <fcntl.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const struct {
-	const char *path, *parent, *type, *options;
+	const char *path, *type, *options;
 	unsigned long flags;
 } mounts[] = {
-	{ "/proc", "/", "proc", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "/sys", "/", "sysfs", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "/sys/fs/cgroup", "/sys", "cgroup2", "", MS_NOSUID | MS_NOEXEC },
-	{ "/dev", "/", "devtmpfs", "mode=755", MS_NOSUID },
-	{ "/dev/pts", "/dev", "devpts", "mode=620,ptmxmode=666", MS_NOSUID },
-	{ "/dev/shm", "/dev", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
-	{ "/run", "/", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
+	{ "/proc", "proc", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "/sys", "sysfs", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "/sys/fs/cgroup", "cgroup2", "", MS_NOSUID | MS_NOEXEC },
+	{ "/dev", "devtmpfs", "mode=755", MS_NOSUID },
+	{ "/dev/pts", "devpts", "mode=620,ptmxmode=666", MS_NOSUID },
+	{ "/dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV },
+	{ "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV },
 };
 
 void
 init_boot_mount(void)
 {
-	struct stat here = { 0 }, above = { 0 };
-
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		const char *path = mounts[i].path, *type = mounts[i].type;
+		struct statx here = { 0 };
 
 		(void)mkdir(path, 0755);
-		(void)stat(path, &here);
-		(void)stat(mounts[i].parent, &above);
-		if (here.st_dev == above.st_dev && mount(type, path, type,
-		    mounts[i].flags, mounts[i].options) < 0)
+		(void)statx(AT_FDCWD, path, 0, 0, &here);
+		if ((here.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 &&
+		    mount(type, path, type, mounts[i].flags,
+		    mounts[i].options) < 0)
 			init_say("cannot mount %s: %m", path);
 	}
 }
@@ -47,7 +42,6 @@ init_boot(void)
 {
 	bool is_first = getpid() == 1 && reboot(RB_DISABLE_CAD) == 0;
 	const char *console = is_first ? "/dev/console" : "/dev/null";
-	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
 	if (is_first)
 		init_boot_mount();
@@ -57,8 +51,7 @@ init_boot(void)
 		    open(console, O_RDWR | O_NOCTTY) < 0)
 			(void)open("/", O_RDONLY);
 	if (is_first) {
-		(void)ioctl(socket(AF_INET, SOCK_DGRAM, 0), SIOCSIFFLAGS,
-		    &loopback);
+		(void)!write(open("/sys/class/net/lo/flags", O_WRONLY), "1", 1);
 		/* More than 10 messages may wait for us. */
 		(void)!write(open("/proc/sys/net/unix/max_dgram_qlen",
 		    O_WRONLY), "512", 3);

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 int init_stored_count;
 static char names[INIT_FDS_MAX][INIT_NAME_BYTES];   /* empty: not stored */
@@ -114,21 +113,16 @@ read_message(pid_t child)
 }
 
 void
-init_store_read(pid_t child)
-{
-	for (int i = 0; i < INIT_MESSAGES_PER_TURN && read_message(child); i++)
-		;
-}
-
-void
-init_store_wait(int wait_ms)
+init_store_turn(pid_t child, int wait_ms)
 {
 	struct epoll_event events[64];
 	int count = epoll_wait(epoll_fd, events, 64, wait_ms);
 
-	for (int i = 0; i < count; i++)
-		if (events[i].data.fd != 0)
-			drop(events[i].data.fd);
+	while (count-- > 0)
+		if (events[count].data.fd != 0)
+			drop(events[count].data.fd);
+	for (int i = 0; i < INIT_MESSAGES_PER_TURN && read_message(child); i++)
+		;
 }
 
 int

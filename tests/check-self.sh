@@ -123,6 +123,15 @@ printf 'int x;\n' | plant
 sed -i 1,3d "$work/tree/src/worker.c"
 refuses "style: no essay" "does not open with an essay" style
 
+{ function_of 70; printf '\n/*\n *\n */\n'; } | plant
+cp "$work/tree/src/worker.c" "$work/tree/src/supd_init.c"
+for part in a b c d; do
+	cp "$work/tree/src/worker.c" "$work/tree/src/supd_init_$part.c"
+done
+accepts "style: a supd-init of 365 lines of code" style
+cp "$work/tree/src/worker.c" "$work/tree/src/supd_init_e.c"
+refuses "style: a supd-init of 438" "supd_init*.c: 438 lines" style
+
 # --- the layers; of the real tree, so that every module of the table is there
 
 layers() {

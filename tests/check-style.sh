@@ -6,7 +6,9 @@
 #   - a function is at most 70 lines long, nests less than four deep, and has
 #     its name at the start of a line and its brace on one of its own;
 #   - tabs indent, lines do not end in blanks, the last one ends;
-#   - no `//` comment, no typedef for a struct, no `#if 0`, no TODO.
+#   - no `//` comment, no typedef for a struct, no `#if 0`, no TODO;
+#   - supd-init, which has to outlive all else, has at most 400 lines that are
+#     neither blank nor comment.
 #
 #   check-style.sh [DIRECTORY]        default: $top_srcdir or .
 set -u
@@ -151,9 +153,16 @@ check_file() {
 	[ -z "$(tail -c 1 "$1")" ] || echo "$1: the last line does not end"
 }
 
+check_init() {
+	count=$(cat src/supd_init*.c | ${CC:-cc} -fpreprocessed -dD -E -P - |
+	    grep -c .)
+	[ "$count" -gt 0 ] && [ "$count" -le 400 ] || echo "src/supd_init*.c: $count lines of code"
+}
+
 for file in src/*.[ch] include/*.h tests/*.c tests/*.h; do
 	[ -e "$file" ] || continue
 	report "$file" "$(check_file "$file")"
 done
+[ ! -e src/supd_init.c ] || report 'size of supd-init' "$(check_init)"
 echo "1..$case_count"
 [ "$failed" -eq 0 ]

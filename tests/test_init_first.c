@@ -213,12 +213,6 @@ memory_is_small(void **state)
  * The mounts.  supd_init_boot.c is part of this program.
  */
 
-bool
-init_has_log(void)
-{
-	return true;
-}
-
 static bool
 is_of(const char *path, unsigned long magic)
 {
