@@ -24,7 +24,7 @@
 
 enum state_type {
 	STATE_NOT_KEPT,         /* the table says why */
-	STATE_NUMBER,           /* unsigned, of 1 to 8 bytes */
+	STATE_NUMBER,           /* unsigned, of 1, 4 or 8 bytes */
 	STATE_SIGNED,           /* of 4 or 8 bytes */
 	STATE_BOOL,
 	STATE_TEXT,             /* an array of char, NUL ends */

@@ -3,6 +3,7 @@
  */
 #include "state_field.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -87,6 +88,7 @@ load(const void *member, size_t size_bytes)
 	}
 	if (size_bytes == 1)
 		return *(const uint8_t *)member;
+	assert(size_bytes == sizeof(wide));
 	memcpy(&wide, member, sizeof(wide));
 	return wide;
 }
