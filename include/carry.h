@@ -84,9 +84,14 @@ void carry_drop(const char *name);
 /* The next fd that came under this name; it is the caller's now.  -1: no more. */
 int carry_take(const char *name);
 
-/* The first name with this prefix that has fds which nobody took; false: none.
- * ret_name has room for CARRY_NAME_BYTES_MAX + 1. */
-bool carry_find(const char *prefix, char *ret_name);
+/* The next name under which fds came that nobody took, from a cursor of 0 on;
+ * NULL: no more.  The caller may take, put and drop meanwhile; the name is good
+ * until the next call. */
+const char *carry_next(uint32_t *cursor);
+
+/* What a name is by the list above: its letter, `s` of s7, or `-` of supd-…; NUL:
+ * it is none of ours. */
+char carry_kind(const char *name);
 
 /*
  * Becomes the program that this fd is, with its fds.  Returns only

@@ -196,18 +196,14 @@ carry_take(const char *name)
 	return fd;
 }
 
-bool
-carry_find(const char *prefix, char *ret_name)
+const char *
+carry_next(uint32_t *cursor)
 {
-	for (uint32_t i = 1; i <= carry.used_count; i++) {
-		const struct carry_entry *e = &carry.entries[i];
+	while (*cursor < carry.used_count) {
+		const struct carry_entry *e = &carry.entries[++*cursor];
 
-		if (!e->used || e->fd_count == 0 || !e->came ||
-		    strncmp(e->name, prefix, strlen(prefix)) != 0)
-			continue;
-		(void)strcpy(ret_name, e->name);
-		return true;
+		if (e->used && e->came && e->fd_count > 0)
+			return e->name;
 	}
-	return false;
+	return NULL;
 }
-

@@ -5,6 +5,7 @@
  *   carry.c          the table: names that are put and taken
  *   carry_receive.c  what came
  *   carry_execute.c  to the next one
+ *   carry_name.c     which names are ours
  */
 #ifndef SUPD_CARRY_PARTS_H
 #define SUPD_CARRY_PARTS_H

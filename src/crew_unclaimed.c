@@ -140,10 +140,11 @@ take(const char *name)
 void
 crew_take_unclaimed(void)
 {
-	char name[CARRY_NAME_BYTES_MAX + 1], w[] = "w0", u[] = "u0";
+	uint32_t cursor = 0;
+	const char *name;
 
-	for (; w[1] <= '9'; w[1]++, u[1]++) {
-		while (carry_find(w, name) || carry_find(u, name))
+	while ((name = carry_next(&cursor)) != NULL) {
+		if (carry_kind(name) == 'w' || carry_kind(name) == 'u')
 			take(name);
 	}
 }

@@ -28,8 +28,6 @@
 enum {
 	STRAYS_MAX = LISTENERS_MAX * SHARDS_MAX,
 	OFFERS_MAX = LISTENERS_MAX,
-	FIRST_PRINTABLE = '!',
-	LAST_PRINTABLE = '~',
 };
 
 struct stray {
@@ -49,18 +47,8 @@ static struct offer offers[OFFERS_MAX];
 static uint32_t offer_count;
 
 /*
- * Names
+ * Collecting
  */
-
-/* Of whatever begins like this, supd itself gave the name (carry.h). */
-static bool
-is_ours(const char *prefix)
-{
-	if (strncmp(prefix, "supd-", 5) == 0)
-		return true;
-	return prefix[0] != '\0' && strchr("fhprstuw", prefix[0]) != NULL &&
-	    prefix[1] >= '0' && prefix[1] <= '9';
-}
 
 static uint64_t
 inode_of(int fd)
@@ -107,47 +95,28 @@ add_offer(const char *name, int fd)
 	carry_put(own, &offer->fd, 1, false);
 }
 
-static bool
+static void
 take_all(const char *name, void (*add)(const char *name, int fd))
 {
-	bool took = false;
 	int fd;
 
-	while ((fd = carry_take(name)) >= 0) {
+	while ((fd = carry_take(name)) >= 0)
 		add(name, fd);
-		took = true;
-	}
-	return took;
-}
-
-/* carry_find() tells one name that begins like this; where it is ours, what is
- * behind it is found by going down into longer ones. */
-static void
-collect_offers(const char *prefix)
-{
-	char name[CARRY_NAME_BYTES_MAX + 1], longer[CARRY_NAME_BYTES_MAX + 1];
-
-	while (!is_ours(prefix) && carry_find(prefix, name)) {
-		if (!is_ours(name) && take_all(name, add_offer))
-			continue;
-		(void)take_all(prefix, add_offer);
-		for (int c = FIRST_PRINTABLE; c <= LAST_PRINTABLE; c++) {
-			(void)snprintf(longer, sizeof(longer), "%s%c", prefix,
-			    c);
-			collect_offers(longer);
-		}
-		return;
-	}
 }
 
 static void
-collect_strays(void)
+collect(void)
 {
-	char name[CARRY_NAME_BYTES_MAX + 1], prefix[] = "s0";
+	uint32_t cursor = 0;
+	const char *name;
 
-	for (; prefix[1] <= '9'; prefix[1]++) {
-		while (carry_find(prefix, name) && take_all(name, add_stray))
-			continue;
+	while ((name = carry_next(&cursor)) != NULL) {
+		char kind = carry_kind(name);
+
+		if (kind == 's')
+			take_all(name, add_stray);
+		else if (kind == 'o' || kind == '\0')
+			take_all(name, add_offer);
 	}
 }
 
@@ -287,8 +256,7 @@ listener_adopt(const struct listener_spec *spec, uint32_t *ret_number,
 {
 	int fd;
 
-	collect_strays();
-	collect_offers("");
+	collect();
 	fd = adopt_stray(spec, ret_number, ret_node);
 	if (fd >= 0)
 		return fd;
@@ -333,9 +301,7 @@ close_strays_at(const struct listener *listener)
 void
 listener_close_strays(void)
 {
-	collect_strays();
-	if (stray_count > 0)
-		collect_offers("");
+	collect();
 	for (const struct listener *l = listener_first(); l != NULL;
 	    l = l->next)
 		close_strays_at(l);
@@ -344,12 +310,11 @@ listener_close_strays(void)
 void
 listener_drop_strays(void)
 {
-	collect_strays();
+	/* What is not collected by then would not outlive another exec. */
+	collect();
 	while (stray_count > 0) {
 		log_notice("shard %u is of no listener any more: its socket is "
 		    "closed", strays[0].number);
 		drop_stray(0);
 	}
-	/* What is not collected by then would not outlive another exec. */
-	collect_offers("");
 }

@@ -23,6 +23,7 @@ static struct entry {
 	char name[CARRY_NAME_BYTES_MAX + 1];
 	int fd;
 	bool came;
+	bool told;                      /* by carry_next(), since its start */
 } entries[ENTRIES_MAX];
 static unsigned entry_count;
 
@@ -55,6 +56,7 @@ add(const char *name, int fd, bool came)
 	(void)snprintf(e->name, sizeof(e->name), "%s", name);
 	e->fd = fd;
 	e->came = came;
+	e->told = false;
 	entry_count++;
 	return e;
 }
@@ -92,17 +94,24 @@ carry_take(const char *name)
 	return fd;
 }
 
-bool
-carry_find(const char *prefix, char *ret_name)
+/* Entries move when one before them is taken, so each knows whether it was told;
+ * and so the name is copied. */
+const char *
+carry_next(uint32_t *cursor)
 {
+	static char name[CARRY_NAME_BYTES_MAX + 1];
+
+	for (unsigned i = 0; i < entry_count; i++)
+		entries[i].told &= *cursor > 0;
+	*cursor = 1;
 	for (unsigned i = 0; i < entry_count; i++) {
-		if (!entries[i].came ||
-		    strncmp(entries[i].name, prefix, strlen(prefix)) != 0)
+		if (!entries[i].came || entries[i].told)
 			continue;
-		memcpy(ret_name, entries[i].name, sizeof(entries[i].name));
-		return true;
+		entries[i].told = true;
+		memcpy(name, entries[i].name, sizeof(name));
+		return name;
 	}
-	return false;
+	return NULL;
 }
 
 void

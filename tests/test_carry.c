@@ -10,6 +10,19 @@ enum { HEAD_BYTES = 128 };
  * Names
  */
 
+/* Does a walk over what came tell this name? */
+static bool
+is_told(const char *name)
+{
+	uint32_t cursor = 0;
+	const char *told;
+
+	while ((told = carry_next(&cursor)) != NULL)
+		if (strcmp(told, name) == 0)
+			return true;
+	return false;
+}
+
 static void
 names_1(const struct carried *c)
 {
@@ -28,18 +41,18 @@ names_1(const struct carried *c)
 static void
 names_2(const struct carried *c)
 {
-	char name[CARRY_NAME_BYTES_MAX + 1];
 	int fd;
 
 	must(c->cause == CARRY_CRASH && c->began_ms == 1234567890123);
 	must(strcmp(c->detail, "SIGSEGV, with blanks") == 0);
-	must(carry_find("repl", name) && strcmp(name, "replaced") == 0);
-	must(!carry_find("dropped", name));
+	must(is_told("replaced"));
+	must(!is_told("dropped"));
 	must(takes("a", "a1"));
 	must(takes("a", "a2"));
+	must(is_told("a"));
 	must(takes("a", "a3"));
 	must(carry_take("a") == -1);
-	must(!carry_find("a", name));
+	must(!is_told("a"));
 	fd = carry_take("replaced");
 	must(has_text(fd, "new"));
 	carry_put("replaced", &fd, 1, false);
@@ -56,6 +69,45 @@ names_3(const struct carried *c)
 	must(takes("replaced", "new"));
 	must(takes("a", "another"));
 	must(carry_take("a") == -1);
+}
+
+enum { WALKED_COUNT = 20 };
+
+static void
+walked_1(const struct carried *c)
+{
+	int fds[] = { text_open("x"), text_open("x") };
+	char name[16];
+
+	(void)c;
+	for (unsigned i = 0; i < WALKED_COUNT; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		carry_put(name, fds, 2, false);
+	}
+	go_on(CARRY_UPGRADE, "");
+}
+
+/* All are told, in order, whatever is taken, put and dropped on the way. */
+static void
+walked_2(const struct carried *c)
+{
+	uint32_t cursor = 0;
+	char name[16];
+	const char *told;
+
+	(void)c;
+	for (unsigned i = 0; i < WALKED_COUNT; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		told = carry_next(&cursor);
+		must(told != NULL && strcmp(told, name) == 0);
+		must(takes(told, "x"));
+		put("p", "p", false);
+		put(name, "p", false);
+		must(i % 2 == 0 || takes(told, "x"));
+		carry_drop("p");
+	}
+	must(carry_next(&cursor) == NULL);
+	must(is_told("n0") && !is_told("n1") && !is_told("p"));
 }
 
 /*
@@ -162,11 +214,11 @@ announce_manifest(pid_t pid, const char *body)
 static void
 damaged_1(const struct carried *c)
 {
-	char name[CARRY_NAME_BYTES_MAX + 1];
+	uint32_t cursor = 0;
 
 	must(c->cause == CARRY_CRASH && c->began_ms == 17);
 	must(takes("good", "good"));
-	must(!carry_find("", name));
+	must(carry_next(&cursor) == NULL);
 	must(fcntl(STDIN_FILENO, F_GETFD) == 0);
 	carry_settle();
 	must(fcntl(STDIN_FILENO, F_GETFD) == 0);
@@ -181,6 +233,7 @@ stranger_1(const struct carried *c)
 
 static const struct walk walks[] = {
 	{ "names", { names_1, names_2, names_3 } },
+	{ "walked", { walked_1, walked_2 } },
 	{ "unsettled", { unsettled_1, unsettled_2, unsettled_3 } },
 	{ "full", { full_1, full_2 } },
 	{ "few", { few_1, few_2 } },
@@ -214,6 +267,27 @@ test_names(void **state)
 {
 	(void)state;
 	run("names", NULL);
+	run("walked", NULL);
+}
+
+static void
+test_kinds(void **state)
+{
+	static const char *const ours[] = {
+		"w3.17", "u1234", "p3.17", "r12", "s7", "o2", "t5", "f7",
+		"h3.17.w", NULL,
+	};
+	static const char *const others[] = {
+		"", "s", "supd", "w.3", "web.socket", "x7", "7", "S7", "s/7",
+		"s:", " s7", NULL,
+	};
+
+	(void)state;
+	for (const char *const *name = ours; *name != NULL; name++)
+		assert_int_equal(carry_kind(*name), **name);
+	assert_int_equal(carry_kind("supd-state"), '-');
+	for (const char *const *name = others; *name != NULL; name++)
+		assert_int_equal(carry_kind(*name), '\0');
 }
 
 static void
@@ -258,6 +332,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_unsettled),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_damaged),
