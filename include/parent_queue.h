@@ -29,9 +29,8 @@ enum parent_outcome parent_socket_send(const char *text, const int *fds,
 
 /*
  * Without the loop: waits for room, or for a moment after any other error, until
- * end_ms of this clock; false if that has passed.
+ * end_ms (clock.h); false if that has passed.
  */
-uint64_t parent_clock_ms(void);
 bool parent_socket_wait(enum parent_outcome, uint64_t end_ms);
 
 /* All was sent: says so, if there were errors. */

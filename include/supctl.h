@@ -163,8 +163,6 @@ struct unit draw_age(int64_t time_s);                   /* until now */
 struct unit draw_time(int64_t time_s);                  /* local */
 struct unit draw_percent(uint64_t permille);
 
-uint64_t draw_clock_ms(void);           /* monotonic */
-
 /* Never NULL: says so and exits when there is no memory.  This is a client;
  * nothing is lost with it. */
 void *draw_memory(void *);

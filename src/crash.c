@@ -13,9 +13,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 
@@ -33,15 +33,6 @@ static struct {
 	volatile sig_atomic_t entered;  /* how often: see on_crash() */
 	char stack[STACK_BYTES];
 } crash = { .program_fd = -1, .previous_fd = -1 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void
 go_back(const char *why)

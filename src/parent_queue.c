@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 
 #include "bounds.h"
+#include "clock.h"
 #include "log.h"
 #include "parent.h"
 #include "reactor.h"
@@ -463,7 +464,7 @@ parent_queue_say(const char *lines)
 bool
 parent_flush(uint64_t timeout_ms)
 {
-	uint64_t end_ms = parent_clock_ms() + timeout_ms;
+	uint64_t end_ms = clock_ms() + timeout_ms;
 	enum parent_outcome outcome;
 
 	while (!TAILQ_EMPTY(&queue)) {

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "bounds.h"
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 
@@ -174,20 +174,11 @@ parent_socket_send(const char *text, const int *fds, unsigned fd_count)
 	}
 }
 
-uint64_t
-parent_clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);     /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 bool
 parent_socket_wait(enum parent_outcome outcome, uint64_t end_ms)
 {
 	struct pollfd writable = { .fd = parent.fd, .events = POLLOUT };
-	uint64_t now_ms = parent_clock_ms();
+	uint64_t now_ms = clock_ms();
 
 	if (now_ms >= end_ms)
 		return false;

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 #include "worker.h"
@@ -93,15 +94,6 @@ static ev_timer *
 timer_of(struct alarm *alarm)
 {
 	return (ev_timer *)(void *)alarm->ev;
-}
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);     /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /*

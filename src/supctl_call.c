@@ -22,6 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* What supd queues for a client at most, so nothing larger can come. */
 #define REPLY_BYTES_MAX ((size_t)CLIENT_QUEUE_BYTES_MAX)
 #define READ_BYTES 65536
@@ -49,7 +51,7 @@ connect_within(struct call *call, int patience_ms)
 	int error;
 
 	memcpy(address.sun_path, call->path, strlen(call->path) + 1);
-	call->opened_ms = draw_clock_ms();
+	call->opened_ms = clock_ms();
 	call->heard = false;
 	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (call->fd < 0)
@@ -101,7 +103,7 @@ rest_until(const struct call *call, uint64_t until_ms)
 	struct pollfd polled = { .fd = call->interrupt_fd, .events = POLLIN };
 	uint64_t now_ms;
 
-	while ((now_ms = draw_clock_ms()) < until_ms) {
+	while ((now_ms = clock_ms()) < until_ms) {
 		(void)poll(&polled, 1, (int)(until_ms - now_ms));
 		if (polled.revents != 0)
 			return true;
@@ -112,7 +114,7 @@ rest_until(const struct call *call, uint64_t until_ms)
 int
 call_reopen(struct call *call)
 {
-	uint64_t now_ms = draw_clock_ms();
+	uint64_t now_ms = clock_ms();
 	int error = -ECONNRESET;
 
 	if (call->return_ms == 0 || (call->heard &&
@@ -124,7 +126,7 @@ call_reopen(struct call *call)
 	do {
 		if (rest_until(call, call->opened_ms + RETRY_MS))
 			return -EINTR;
-		if (draw_clock_ms() >= call->return_ms)
+		if (clock_ms() >= call->return_ms)
 			return error;
 		error = connect_within(call, RETRY_MS);
 	} while (error == -ECONNREFUSED || error == -ENOENT ||
@@ -245,13 +247,13 @@ fill(struct call *call, int timeout_ms)
 enum call_result
 call_receive(struct call *call, int timeout_ms, struct reply *ret_reply)
 {
-	uint64_t until_ms = draw_clock_ms() + (uint64_t)(timeout_ms < 0 ? 0 :
+	uint64_t until_ms = clock_ms() + (uint64_t)(timeout_ms < 0 ? 0 :
 	    timeout_ms);
 	enum call_result result = CALL_REPLY;
 	size_t searched_bytes = 0;
 
 	while (!take(call, searched_bytes, ret_reply, &result)) {
-		uint64_t now_ms = draw_clock_ms();
+		uint64_t now_ms = clock_ms();
 		int left_ms = timeout_ms;
 
 		searched_bytes = call->size_bytes;

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum { PICTURE_MS = 250 };
 
 static const char *
@@ -169,7 +171,7 @@ ask_and_wait(struct wait *w, const char *method, json_t *parameters)
 		json_decref(parameters);
 		return code;
 	}
-	w->started_ms = draw_clock_ms();
+	w->started_ms = clock_ms();
 	w->began_s = time(NULL);
 	w->looks = *w->ctl;
 	w->looks.changes = false;

@@ -319,12 +319,3 @@ draw_percent(uint64_t permille)
 		    "%" PRIu64 ".%" PRIu64 "%%", permille / 10, permille % 10);
 	return unit;
 }
-
-uint64_t
-draw_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}

@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "clock.h"
+
 enum { ANSWER_MS = 2000 };
 
 /* What the supervisor knows of a deployment, beside its outcome. */
@@ -91,8 +93,7 @@ static void
 print_duration(struct wait *w, const struct known *known)
 {
 	uint64_t duration_ms = known->deployment != NULL ? field_number(
-	    known->deployment, "duration_ms") :
-	    draw_clock_ms() - w->started_ms;
+	    known->deployment, "duration_ms") : clock_ms() - w->started_ms;
 
 	draw_format(&w->draw, STYLE_PLAIN, ", after %s",
 	    draw_duration(duration_ms).text);

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "clock.h"
+
 enum {
 	PAINTED_WHOLE_MAX = 2,          /* of more rollouts each is a line */
 	ANSWER_MS = 2000,               /* a picture is not worth more */
@@ -85,7 +87,7 @@ paint(struct picture *p, const json_t *reply)
 void
 picture_draw(struct picture *p)
 {
-	uint64_t asked_ms = draw_clock_ms();
+	uint64_t asked_ms = clock_ms();
 	struct reply reply;
 
 	if (p == NULL || p->broken)
@@ -107,7 +109,7 @@ picture_draw(struct picture *p)
 	paint(p, reply.parameters);
 	/* Thousands of workers are dear to ask for; the rollout comes first. */
 	p->not_before_ms = asked_ms + REST_MS +
-	    REST_FACTOR * (draw_clock_ms() - asked_ms);
+	    REST_FACTOR * (clock_ms() - asked_ms);
 }
 
 void

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "config_value.h"
 #include "diag.h"
 
@@ -77,7 +78,7 @@ count(const struct nlmsghdr *header, void *ctx)
 		return -EBADMSG;
 	if (++dump->socket_count > SOCKETS_MAX)
 		return -EOVERFLOW;
-	if (draw_clock_ms() >= dump->until_ms)
+	if (clock_ms() >= dump->until_ms)
 		return -ETIMEDOUT;
 	/* The kernel has compared the port; an older one may not. */
 	if (message->id.idiag_sport != htons(dump->port) || (!dump->any_host &&
@@ -96,7 +97,7 @@ share_measure(struct share_reader *reader, const json_t *listeners)
 {
 	struct share share = { .known = false };
 	struct dump dump = { .share = &share,
-	    .until_ms = draw_clock_ms() + PATIENCE_MS };
+	    .until_ms = clock_ms() + PATIENCE_MS };
 	json_t *listener;
 	size_t i;
 

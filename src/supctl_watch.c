@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum { WATCH_MS = 1000 };
 
 struct watch {
@@ -122,9 +124,9 @@ look(struct watch *w, bool *ret_over)
 static bool
 wait_for_key(struct watch *w)
 {
-	uint64_t until_ms = draw_clock_ms() + WATCH_MS, now_ms;
+	uint64_t until_ms = clock_ms() + WATCH_MS, now_ms;
 
-	while ((now_ms = draw_clock_ms()) < until_ms) {
+	while ((now_ms = clock_ms()) < until_ms) {
 		struct pollfd polled[2] = {
 			{ .fd = w->interrupt_fd, .events = POLLIN },
 			{ .fd = w->key_fd, .events = POLLIN },

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "config_value.h"
 #include "printable.h"
 #include "probe.h"
@@ -245,7 +246,7 @@ main(int argc, char **argv)
 	char text[SUPPROBE_TEXT_BYTES_MAX], line[SUPPROBE_TEXT_BYTES_MAX];
 	enum supprobe_exit result;
 
-	probe.start_ms = supprobe_now_ms();
+	probe.start_ms = clock_ms();
 	result = probe.path != NULL ? supprobe_http(&probe, text) :
 	    supprobe_tcp(&probe, text);
 	hang_up(&probe);

@@ -30,8 +30,6 @@ struct supprobe {
 	uint64_t start_ms;      /* this moment on */
 };
 
-uint64_t supprobe_now_ms(void);
-
 /* Until the time is over; at least 1. */
 uint32_t supprobe_left_ms(const struct supprobe *);
 

@@ -24,6 +24,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 enum { ANSWER_BYTES_MAX = 65536, PAUSE_NS = 10 * 1000 * 1000 };
 
 struct answer {
@@ -183,7 +185,7 @@ judge(const struct supprobe *probe, const struct answer *answer, long status,
 	}
 	(void)snprintf(ret_text, SUPPROBE_TEXT_BYTES_MAX,
 	    "HTTP %ld in %" PRIu64 " ms", status,
-	    supprobe_now_ms() - probe->start_ms);
+	    clock_ms() - probe->start_ms);
 	return SUPPROBE_PASSED;
 }
 _Static_assert(ANSWER_BYTES_MAX == 64 << 10, "the message above names it");

@@ -18,8 +18,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 union socket_address {
 	struct sockaddr any;
@@ -28,19 +29,10 @@ union socket_address {
 	struct sockaddr_un path;
 };
 
-uint64_t
-supprobe_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 uint32_t
 supprobe_left_ms(const struct supprobe *probe)
 {
-	uint64_t spent_ms = supprobe_now_ms() - probe->start_ms;
+	uint64_t spent_ms = clock_ms() - probe->start_ms;
 
 	return spent_ms < probe->timeout_ms ?
 	    probe->timeout_ms - (uint32_t)spent_ms : 1;
@@ -134,7 +126,7 @@ supprobe_tcp(const struct supprobe *probe, char *ret_text)
 	if (connect(fd, &address.any, bytes) == 0) {
 		(void)snprintf(ret_text, SUPPROBE_TEXT_BYTES_MAX,
 		    "connected in %" PRIu64 " ms",
-		    supprobe_now_ms() - probe->start_ms);
+		    clock_ms() - probe->start_ms);
 	} else {
 		explain(probe, ret_text);
 		result = SUPPROBE_FAILED;

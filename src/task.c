@@ -22,10 +22,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "carry.h"
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 #include "printable.h"
@@ -60,15 +60,6 @@ struct task {
 
 static struct task *tasks;
 static unsigned task_count;
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static struct task *
 find(pid_t pid)

@@ -17,7 +17,7 @@ export LC_ALL=C
 # A new file needs an entry here, and a name without a file loses it.  A name
 # with a suffix is for that file alone, without one for header and source.
 layers='
-0 base       bounds fd log printable
+0 base       bounds clock fd log printable
 1 policy     policy backoff fleet strategy worker
 1 policy     rollout rollout_cursor rollout_fleet rollout_lane rollout_tick
 1 policy     rollout_finish rollout_verb
@@ -83,7 +83,7 @@ strings.h sys/types.h time.h'
 # What the above offer that is not pure all the same.
 impure_calls='printf|vprintf|puts|putchar|fopen|freopen|fdopen|popen|tmpfile|
 remove|rename|getenv|setenv|system|exit|_Exit|abort|rand|random|srand|srandom|
-arc4random|kill|raise|sigaction|sigprocmask|time|clock|clock_gettime|
+arc4random|kill|raise|sigaction|sigprocmask|time|clock|clock_gettime|clock_ms|
 localtime|localtime_r|nanosleep|read|write|open|close'
 
 top=${1:-${top_srcdir:-.}}
