@@ -56,8 +56,9 @@ struct carried {
 
 /*
  * Takes over what came, close-on-exec, in fds above FD_PRIVATE where there is
- * room; removes its variables from the environment.  Opens what carry_execute()
- * will need.  0 or -errno.  To be called once, before anything else opens an fd.
+ * room; removes SUPD_CARRY and LISTEN_* from the environment, so that no worker
+ * inherits them.  Opens what carry_execute() will need.  0 or -errno.  To be called
+ * once, before anything else opens an fd.
  */
 int carry_init(struct carried *ret_carried);
 

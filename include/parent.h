@@ -22,10 +22,9 @@
 
 /*
  * Takes NOTIFY_SOCKET (a path, or `@` and an abstract name), WATCHDOG_USEC,
- * WATCHDOG_PID and FDSTORE out of the environment, and all LISTEN_* with them,
- * so that no worker inherits them: whoever wants those reads them before.  From
- * now on the watchdog is fed, if there is one.  0 or -errno; then it is as if
- * there were no parent.
+ * WATCHDOG_PID and FDSTORE out of the environment, so that no worker inherits
+ * them; LISTEN_* carry_init() has taken.  From now on the watchdog is fed, if
+ * there is one.  0 or -errno; then it is as if there were no parent.
  */
 int parent_init(void);
 

@@ -22,10 +22,6 @@ static const char *const variables[] = {
 	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE",
 };
 
-static const char *const not_for_workers[] = {
-	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
-};
-
 enum {
 	VARIABLE_COUNT = sizeof(variables) / sizeof(variables[0]),
 	VARIABLE_BYTES_MAX = 160,       /* an address has 108 */
@@ -61,9 +57,6 @@ take_variables(void)
 		(void)unsetenv(variables[i]);
 	}
 	environment[count] = NULL;
-	for (size_t i = 0; i < sizeof(not_for_workers) /
-	    sizeof(not_for_workers[0]); i++)
-		(void)unsetenv(not_for_workers[i]);
 }
 
 /* NULL if it was not there. */

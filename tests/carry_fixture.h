@@ -118,7 +118,8 @@ init(void)
 
 	must(carry_init(&carried) == 0);
 	must(getenv("LISTEN_FDS") == NULL && getenv("LISTEN_PID") == NULL);
-	must(getenv("LISTEN_FDNAMES") == NULL && getenv("SUPD_CARRY") == NULL);
+	must(getenv("LISTEN_FDNAMES") == NULL);
+	must(getenv("LISTEN_PIDFDID") == NULL && getenv("SUPD_CARRY") == NULL);
 	must(reactor_init(NULL, NULL, NULL) == 0);
 	must(parent_init() == 0);
 	return carried;

@@ -33,6 +33,7 @@ come_from_parent(const char *names, const char *const *texts, unsigned count)
 	snprintf(number, sizeof(number), "%u", count);
 	setenv("LISTEN_FDS", number, 1);
 	setenv("LISTEN_FDNAMES", names, 1);
+	setenv("LISTEN_PIDFDID", "1", 1);
 }
 
 /*
