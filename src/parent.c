@@ -17,15 +17,22 @@
 #include "parent_queue.h"
 #include "reactor.h"
 
-/* In the order of `taken`. */
-static const char *const variables[] = {
-	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE",
+enum variable {
+	NOTIFY_SOCKET,
+	WATCHDOG_USEC,
+	WATCHDOG_PID,
+	FDSTORE,
+	VARIABLE_COUNT,
 };
 
-enum {
-	VARIABLE_COUNT = sizeof(variables) / sizeof(variables[0]),
-	VARIABLE_BYTES_MAX = 160,       /* an address has 108 */
+static const char *const variables[VARIABLE_COUNT] = {
+	[NOTIFY_SOCKET] = "NOTIFY_SOCKET",
+	[WATCHDOG_USEC] = "WATCHDOG_USEC",
+	[WATCHDOG_PID] = "WATCHDOG_PID",
+	[FDSTORE] = "FDSTORE",
 };
+
+enum { VARIABLE_BYTES_MAX = 160 };      /* an address has 108 */
 
 static char taken[VARIABLE_COUNT][VARIABLE_BYTES_MAX];  /* NAME=value or "" */
 static const char *environment[VARIABLE_COUNT + 1];
@@ -45,25 +52,25 @@ take_variables(void)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < VARIABLE_COUNT; i++) {
-		const char *value = getenv(variables[i]);
+	for (enum variable v = 0; v < VARIABLE_COUNT; v++) {
+		const char *value = getenv(variables[v]);
 
-		taken[i][0] = '\0';
+		taken[v][0] = '\0';
 		if (value == NULL)
 			continue;
-		if (snprintf(taken[i], VARIABLE_BYTES_MAX, "%s=%s",
-		    variables[i], value) < VARIABLE_BYTES_MAX)
-			environment[count++] = taken[i];
-		(void)unsetenv(variables[i]);
+		if (snprintf(taken[v], VARIABLE_BYTES_MAX, "%s=%s",
+		    variables[v], value) < VARIABLE_BYTES_MAX)
+			environment[count++] = taken[v];
+		(void)unsetenv(variables[v]);
 	}
 	environment[count] = NULL;
 }
 
 /* NULL if it was not there. */
 static const char *
-value_of(size_t variable)
+value_of(enum variable v)
 {
-	const char *equals = strchr(taken[variable], '=');
+	const char *equals = strchr(taken[v], '=');
 
 	return equals != NULL ? equals + 1 : NULL;
 }
@@ -72,7 +79,8 @@ value_of(size_t variable)
 static void
 start_watchdog(void)
 {
-	const char *usec = value_of(1), *pid = value_of(2);
+	const char *usec = value_of(WATCHDOG_USEC);
+	const char *pid = value_of(WATCHDOG_PID);
 
 	if (usec == NULL || (pid != NULL && atol(pid) != (long)getpid()))
 		return;
@@ -88,18 +96,21 @@ start_watchdog(void)
 int
 parent_init(void)
 {
+	const char *address, *limit;
 	int error;
 
 	watchdog_ms = 0;
 	take_variables();
-	if (value_of(0) == NULL)
+	address = value_of(NOTIFY_SOCKET);
+	limit = value_of(FDSTORE);
+	if (address == NULL)
 		return 0;
-	error = parent_socket_open(value_of(0));
+	error = parent_socket_open(address);
 	if (error < 0)
 		return error;
 	/* An older systemd has one, too, and does not tell. */
-	parent_queue_set_limit(value_of(3) == NULL ? UINT_MAX :
-	    (unsigned)strtoul(value_of(3), NULL, 10));
+	parent_queue_set_limit(limit == NULL ? UINT_MAX :
+	    (unsigned)strtoul(limit, NULL, 10));
 	start_watchdog();
 	return 0;
 }
