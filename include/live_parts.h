@@ -61,9 +61,6 @@ void live_watch_store(void);
 void live_restore_store(struct live *, const json_t *);
 
 /* live_keep.c */
-void live_keep_worker(const void *process, char *ret_handle);
-void *live_restore_worker(uint32_t service, const struct worker *, pid_t,
-    const char *handle);
 /* Of workers that start or reload: what the turn that was lost may have heard. */
 void live_tell_ready(struct live *, struct service *);
 void live_keep_release(const struct release *, char *ret_handle);

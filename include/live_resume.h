@@ -36,11 +36,8 @@ int live_resume_open(struct live *);
  */
 bool live_resume_engine(struct live *);
 
-/* Writes the state down before the first turn: should that be lost, too, the next
- * supd passes over what this one has numbered. */
-void live_resumed(const struct live *);
-
-/* The engine is there: what of the one before nobody has taken over is let go. */
+/* The engine is there, which is written down; what of the one before nobody has
+ * taken over is let go. */
 void live_resume_done(struct live *);
 void live_resume_close(void);
 

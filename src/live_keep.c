@@ -15,19 +15,6 @@
 #include "pin.h"
 
 void
-live_keep_worker(const void *process, char *ret_handle)
-{
-	crew_handle(process, ret_handle);
-}
-
-void *
-live_restore_worker(uint32_t service, const struct worker *w, pid_t pid,
-    const char *handle)
-{
-	return crew_restore(service, w->id, pid, handle);
-}
-
-void
 live_tell_ready(struct live *live, struct service *s)
 {
 	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++) {

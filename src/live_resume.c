@@ -229,6 +229,24 @@ count_workers(const struct engine *engine)
 	return count;
 }
 
+static void
+restore_engine(struct live *live)
+{
+	if (live->carried.cause != CARRY_PARENT)
+		live_restore_tasks(live, json_object_get(resume.found,
+		    "tasks"));
+	if (live->carried.cause != CARRY_UPGRADE)
+		state_turn_was_lost(resume.image);
+	state_resume(resume.image, &live->engine, &live->world);
+	live_restore_store(live, json_object_get(resume.found, "store"));
+	live_leave_if_lost(live);
+	for (uint32_t i = 0; i < live->engine.service_count; i++)
+		live_tell_ready(live, live->engine.services[i]);
+	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",
+	    PACKAGE_VERSION, getpid(), live->restarted_why,
+	    live->engine.service_count, count_workers(&live->engine));
+}
+
 bool
 live_resume_engine(struct live *live)
 {
@@ -237,99 +255,17 @@ live_resume_engine(struct live *live)
 	restore_listeners(live);
 	if (resume.found != NULL && live->carried.cause != CARRY_PARENT)
 		restore_limit();
-	if (resume.image != NULL && live->carried.cause != CARRY_PARENT)
-		live_restore_tasks(live, json_object_get(resume.found,
-		    "tasks"));
-	if (resume.image == NULL) {
-		json_decref(resume.found);
-		resume.found = NULL;
+	if (resume.image != NULL) {
+		restore_engine(live);
+	} else {
 		log_error("the configuration is started anew over the "
 		    "listeners of the supd before, and its workers are told to "
 		    "end when that has come up");
 		live->engine_lost = true;
-		return false;
 	}
-	if (live->carried.cause != CARRY_UPGRADE)
-		state_turn_was_lost(resume.image);
-	state_resume(resume.image, &live->engine, &live->world);
-	live_restore_store(live, json_object_get(resume.found, "store"));
 	json_decref(resume.found);
 	resume.found = NULL;
-	live_leave_if_lost(live);
-	for (uint32_t i = 0; i < live->engine.service_count; i++)
-		live_tell_ready(live, live->engine.services[i]);
-	log_notice("supd %s, pid %d, goes on (%s): %u services, %u workers",
-	    PACKAGE_VERSION, getpid(), live->restarted_why,
-	    live->engine.service_count, count_workers(&live->engine));
-	return true;
-}
-
-/*
- * Letting go
- */
-
-static void
-end_unclaimed(void *ctx)
-{
-	(void)ctx;
-	resume.awaited = false;
-	crew_end_unclaimed();
-}
-
-/* Has everything its workers? */
-static bool
-is_up(const struct engine *engine)
-{
-	for (uint32_t i = 0; i < engine->service_count; i++) {
-		const struct service *s = engine->services[i];
-
-		if (fleet_count(&s->fleet).ready < s->policy.workers)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Unclaimed workers serve until their successors do, or for so long.  Where
- * the state was lost that is all of them, else few or none, and to look for them
- * has time until clients were answered.
- */
-void
-live_resume_done(struct live *live)
-{
-	if (live->engine_lost)
-		state_was_lost(&live->engine);
-	listener_restored();
-	crew_clean();
-	crew_take_unclaimed();
-	if (live->carried.cause == CARRY_START)
-		return;
-	live_resumed(live);
-	resume.awaited = true;
-	reactor_set_alarm(&resume.unclaimed, SUCCESSORS_WAIT_MS, end_unclaimed,
-	    NULL);
-}
-
-static void
-end_unclaimed_when_up(const struct engine *engine)
-{
-	if (!resume.awaited || !is_up(engine))
-		return;
-	resume.awaited = false;
-	reactor_set_alarm(&resume.unclaimed, UNCLAIMED_DELAY_MS, end_unclaimed,
-	    NULL);
-}
-
-void
-live_resume_close(void)
-{
-	reactor_clear_alarm(&resume.unclaimed);
-	store_release();
-	carry_drop(state_name);
-	carry_drop(world_name);
-	journal_close(&resume.state);
-	journal_close(&resume.world);
-	state_free(resume.writer);
+	return !live->engine_lost;
 }
 
 /*
@@ -440,12 +376,80 @@ live_resume_open(struct live *live)
 	return error;
 }
 
-void
-live_resumed(const struct live *live)
+/*
+ * Letting go
+ */
+
+static void
+end_unclaimed(void *ctx)
 {
+	(void)ctx;
+	resume.awaited = false;
+	crew_end_unclaimed();
+}
+
+/* Has everything its workers? */
+static bool
+is_up(const struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->service_count; i++) {
+		const struct service *s = engine->services[i];
+
+		if (fleet_count(&s->fleet).ready < s->policy.workers)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Unclaimed workers serve until their successors do, or for so long.  Where
+ * the state was lost that is all of them, else few or none, and to look for them
+ * has time until clients were answered.
+ */
+void
+live_resume_done(struct live *live)
+{
+	if (live->engine_lost)
+		state_was_lost(&live->engine);
+	listener_restored();
+	crew_clean();
+	crew_take_unclaimed();
+	if (live->carried.cause == CARRY_START)
+		return;
+	/* Should the first turn be lost, too, the next supd passes over what
+	 * this one has numbered. */
 	if (live->carried.cause != CARRY_UPGRADE)
 		say(write_state(live));
+	resume.awaited = true;
+	reactor_set_alarm(&resume.unclaimed, SUCCESSORS_WAIT_MS, end_unclaimed,
+	    NULL);
 }
+
+static void
+end_unclaimed_when_up(const struct engine *engine)
+{
+	if (!resume.awaited || !is_up(engine))
+		return;
+	resume.awaited = false;
+	reactor_set_alarm(&resume.unclaimed, UNCLAIMED_DELAY_MS, end_unclaimed,
+	    NULL);
+}
+
+void
+live_resume_close(void)
+{
+	reactor_clear_alarm(&resume.unclaimed);
+	store_release();
+	carry_drop(state_name);
+	carry_drop(world_name);
+	journal_close(&resume.state);
+	journal_close(&resume.world);
+	state_free(resume.writer);
+}
+
+/*
+ * After each turn
+ */
 
 void
 live_commit(struct live *live)

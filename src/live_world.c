@@ -216,7 +216,7 @@ static void
 world_keep_worker(void *ctx, const void *process, char *ret_handle)
 {
 	(void)ctx;
-	live_keep_worker(process, ret_handle);
+	crew_handle(process, ret_handle);
 }
 
 static void
@@ -231,7 +231,7 @@ world_restore_worker(void *ctx, uint32_t service, const struct worker *w,
     pid_t pid, const char *handle)
 {
 	struct live *live = ctx;
-	void *process = live_restore_worker(service, w, pid, handle);
+	struct member *process = crew_restore(service, w->id, pid, handle);
 
 	if (process == NULL)
 		live_lose(live, "a worker");
