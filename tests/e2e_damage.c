@@ -415,7 +415,8 @@ replace_pid(struct memory *memory, pid_t old_pid, pid_t new_pid)
 	memcpy(&start_bytes, memory->bytes + START_OFFSET, sizeof(start_bytes));
 	text = memory->bytes + start_bytes;
 	snprintf(old, sizeof(old), "\"pid\":%d", (int)old_pid);
-	snprintf(new, sizeof(new), "\"pid\":%d", (int)new_pid);
+	snprintf(new, sizeof(new), "\"pid\":%*d",
+	    (int)strlen(old) - (int)strlen("\"pid\":"), (int)new_pid);
 	assert_int_equal(strlen(old), strlen(new));
 	for (place = text; (place = strstr(place, old)) != NULL; count++)
 		memcpy(place, new, strlen(new));
@@ -434,8 +435,8 @@ test_reused_pid(void **state)
 	pid_t pid;
 
 	(void)state;
+	program_start(&stranger, argv, 0);      /* so its pid is not longer */
 	begin(SUPD_PLAIN);
-	program_start(&stranger, argv, 0);
 	pid = worker_pid("web", 0);
 	read_memory(&memory);
 	replace_pid(&memory, pid, stranger.pid);
