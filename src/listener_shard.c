@@ -153,7 +153,8 @@ start_to_listen(const struct shard *shard, int fd)
 /*
  * Gives the shard a socket that listens and is watched.  The fd that it had
  * before is left to the caller.  Who carries the fds has it before it listens,
- * so that what has a queue is never lost.
+ * so that what has a queue is never lost.  A new shard has its number only after
+ * what came was looked at: that has numbers, too.
  */
 static int
 acquire(struct shard *shard, const struct shard *twin, char *ret_text)
@@ -174,6 +175,8 @@ acquire(struct shard *shard, const struct shard *twin, char *ret_text)
 		return fd;
 	fd = fd_to_source(fd);
 	result = fstat(fd, &status) == 0 ? 0 : -errno;
+	if (shard->number == 0)
+		shard->number = shard_number_new();
 	shard_carry(shard, fd);
 	if (result == 0 && twin == NULL)
 		result = start_to_listen(shard, fd);
@@ -208,7 +211,7 @@ shard_new(struct listener *listener, const struct shard *twin, uint32_t label,
 		return NULL;
 	}
 	*shard = (struct shard){ .reference_count = 1, .listener = listener,
-	    .number = shard_number_new(), .fd = -1, .label = label };
+	    .fd = -1, .label = label };
 	if (acquire(shard, twin, ret_text) != 0) {
 		free(shard);
 		return NULL;

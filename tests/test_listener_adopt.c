@@ -115,6 +115,29 @@ test_of_other_addresses(void **state)
 	shard_unref(shard);
 }
 
+/* As in another process: only its name tells which numbers there were. */
+static void
+test_number_is_taken(void **state)
+{
+	struct listener_spec spec = spec_of(SPEC_IPV4), other = spec;
+	struct shard *shard = open_or_fail(&spec);
+	uint32_t next = shard->number + 1;
+	char name[CARRY_NAME_BYTES_MAX + 1], next_name[sizeof(name)];
+
+	(void)state;
+	end_supd();
+	snprintf(name, sizeof(name), "s%u", next - 1);
+	snprintf(next_name, sizeof(next_name), "s%u", next);
+	carry_come(next_name, carry_take(name));
+	other.address.port = free_port();
+	shard = open_or_fail(&other);
+	assert_true(shard->number > next);
+	assert_int_equal(carry_count(), 2);
+	listener_restored();                    /* closes the first */
+	assert_int_equal(carry_count(), 1);
+	shard_unref(shard);
+}
+
 /* In the middle of a rollout: who was in charge is, and alone. */
 static void
 test_of_two_lanes(void **state)
@@ -346,6 +369,7 @@ group(void)
 	const struct CMUnitTest tests[] = {
 		KEEP_TEST(test_bound_anew),
 		KEEP_TEST(test_of_other_addresses),
+		KEEP_TEST(test_number_is_taken),
 		KEEP_TEST(test_of_two_lanes),
 		KEEP_TEST(test_path_is_anothers),
 		KEEP_TEST(test_from_the_unit),
