@@ -2,8 +2,10 @@
  * supd-init with its child on the line: a pair of sockets, or a terminal, is
  * standard input of both.
  *
- * As process 1 it has a user namespace, too: should it take itself for the first
- * process of the machine, it is not permitted to do to it what that would.
+ * As process 1 it has a user namespace, too, and one of the network: should it
+ * take itself for the first process of the machine, it is not permitted to do to
+ * it what that would, and has no sysctl of it (root's may be written from a user
+ * namespace as well).
  */
 #include "init_fixture.h"
 
@@ -108,7 +110,8 @@ init_start(struct init *init, enum init_place place, const char *grace,
     const char *const *command)
 {
 	unsigned long flags = SIGCHLD |
-	    (place == INIT_PROCESS_1 ? CLONE_NEWPID | CLONE_NEWUSER : 0);
+	    (place == INIT_PROCESS_1 ? CLONE_NEWPID | CLONE_NEWUSER |
+	    CLONE_NEWNET : 0);
 	int in[2], out[2], err[2];
 
 	/* A child that is gone fails the test, and not the program. */
