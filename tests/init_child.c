@@ -369,9 +369,10 @@ leave_orphans(int count)
 			_exit(3);
 	close(ends[0]);
 	waitpid(middle, NULL, 0);
-	for (i = 0; i < count; i++)
-		if (!is_gone(pids[i]))
-			say("%d was not reaped", (int)pids[i]);
+	for (i = 0; i < count && is_gone(pids[i]); i++)
+		;
+	if (i < count)
+		say("%d was not reaped", (int)pids[i]);
 }
 
 static void

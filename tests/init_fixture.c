@@ -43,16 +43,19 @@ leave_rubbish(void)
 static void
 activate(void)
 {
-	int first = memfd_create("first", 0), second;
+	static const char *const contents[] = { "first", "second", "third" };
+	ssize_t length;
 	char pid[16];
 
-	if (dup2(first, 3) < 0)
-		_exit(99);
-	second = memfd_create("second", 0);
+	for (int i = 0; i < 3; i++) {
+		length = (ssize_t)strlen(contents[i]);
+		if (dup2(memfd_create("passed", 0), 3 + i) < 0 ||
+		    write(3 + i, contents[i], (size_t)length) != length)
+			_exit(99);
+	}
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	if (dup2(second, 4) < 0 || write(3, "first", 5) != 5 ||
-	    write(4, "second", 6) != 6 || setenv("LISTEN_FDS", "2", 1) < 0 ||
-	    setenv("LISTEN_FDNAMES", "web", 1) < 0 ||
+	if (setenv("LISTEN_FDS", "3", 1) < 0 ||
+	    setenv("LISTEN_FDNAMES", "web:", 1) < 0 ||
 	    setenv("LISTEN_PID", pid, 1) < 0)
 		_exit(99);
 }

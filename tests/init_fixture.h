@@ -23,8 +23,8 @@ struct init {
 
 /*
  * On a terminal: `commands` is its other end, and what is typed.  Activated:
- * with two memfds in LISTEN_FDS, `web` and one without a name, which hold
- * `first` and `second`.
+ * with three memfds in LISTEN_FDS, `web`, one whose name is empty and one without
+ * a name, which hold `first`, `second` and `third`.
  */
 enum init_place {
 	INIT_SUBREAPER, INIT_PROCESS_1, INIT_ON_TERMINAL, INIT_ACTIVATED,

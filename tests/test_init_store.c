@@ -132,9 +132,9 @@ what_is_removed_is_gone(void **state)
 	    "store c memfd", "store b memfd", "store d memfd",
 	    "send FDSTOREREMOVE=1;FDNAME=b"), "a a,c c,d d,");
 	assert_string_equal(AFTER("send FDSTOREREMOVE=1;FDNAME=nonesuch",
-	    "send FDSTOREREMOVE=1", "send FDSTOREREMOVE=1;FDNAME=c",
-	    "store e memfd", "send FDSTOREREMOVE=1;FDNAME=a:b"),
-	    "a a,e e,d d,");
+	    "store - memfd", "send FDSTOREREMOVE=1",
+	    "send FDSTOREREMOVE=1;FDNAME=c", "store e memfd", "store - memfd",
+	    "send FDSTOREREMOVE=1;FDNAME=a:b"), "a a,e e,stored -,d d,");
 }
 
 /* Without FDPOLL=0 what hangs up goes, wherever it stands. */
@@ -164,9 +164,9 @@ what_was_passed_is_kept(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(init.answer,
-	    "fd web first\nfd unknown second\n"));
+	    "fd web first\nfd unknown second\nfd unknown third\n"));
 	assert_string_equal(AFTER("store a memfd"),
-	    "web first,unknown second,a a,");
+	    "web first,unknown second,unknown third,a a,");
 	assert_string_equal(AFTER("send FDSTOREREMOVE=1;FDNAME=unknown"),
 	    "web first,a a,");
 }
