@@ -43,13 +43,16 @@ tear_down(void **state)
 	return e2e_tear_down(state);
 }
 
-/* But for what it shall keep. */
+/* But for what it shall keep, of which there may be more without end. */
 static void
-receive(void)
+receive_until(uint64_t deadline_ms)
 {
 	ssize_t count;
 
 	do {
+		if (e2e_now_ms() > deadline_ms)
+			fail_msg("what is awaited does not come; the last: %s",
+			    message);
 		e2e_await_input(parent);
 		count = recv(parent, message, sizeof(message) - 1,
 		    MSG_DONTWAIT);
@@ -58,12 +61,20 @@ receive(void)
 	} while (strncmp(message, "FDSTORE", 7) == 0);
 }
 
+static void
+receive(void)
+{
+	receive_until(e2e_now_ms() + E2E_WAIT_MS);
+}
+
 /* Skips what begins otherwise. */
 static void
 await(const char *begin)
 {
+	uint64_t deadline_ms = e2e_now_ms() + E2E_WAIT_MS;
+
 	do {
-		receive();
+		receive_until(deadline_ms);
 	} while (strncmp(message, begin, strlen(begin)) != 0);
 }
 
@@ -148,6 +159,22 @@ test_start_is_bounded(void **state)
 	supd_stop();
 }
 
+/* Nothing happens for hours that would wake supd up. */
+static void
+test_start_of_nothing_is_bounded(void **state)
+{
+	uint64_t began_ms = e2e_now_ms();
+
+	(void)state;
+	become_parent();
+	configure("--exit-at-start 1", "ready_timeout = 3s\n"
+	    "backoff_min = 1h\nbackoff_max = 1h\n");
+	assert_true(supd_start(SUPD_PLAIN));
+	await("READY=1\n");
+	assert_in_range(e2e_now_ms() - began_ms, 3000, 10000);
+	supd_stop();
+}
+
 /* The parent has started it once, and does not wait for it a second time. */
 static void
 test_upgrade_is_no_start(void **state)
@@ -204,6 +231,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		PARENT_TEST(test_start_reload_stop),
 		PARENT_TEST(test_start_is_bounded),
+		PARENT_TEST(test_start_of_nothing_is_bounded),
 		PARENT_TEST(test_upgrade_is_no_start),
 		PARENT_TEST(test_leave),
 		PARENT_TEST(test_nobody_to_leave_to),

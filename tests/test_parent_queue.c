@@ -140,14 +140,16 @@ test_more_than_it_keeps(void **state)
 	parent_store("a", loop.pipe, 2);
 	parent_store("a", loop.pipe, 1);
 	parent_store("b", loop.pipe, 2);
+	parent_store("a", loop.pipe, 1);        /* in place of another */
 	parent_store("c", loop.pipe, 1);
 	parent_store("b", loop.pipe, 3);
 	parent_store("d", loop.pipe, 1);
 	assert_int_equal(log_end("no room for the file descriptors of c "), 1);
-	run_until_received(6);
+	run_until_received(8);
 	expect(3, "FDSTORE=1\nFDPOLL=0\nFDNAME=b", 2);
-	expect(4, "FDSTOREREMOVE=1\nFDNAME=b", 0);
-	expect(5, "FDSTORE=1\nFDPOLL=0\nFDNAME=d", 1);
+	expect(5, "FDSTORE=1\nFDPOLL=0\nFDNAME=a", 1);
+	expect(6, "FDSTOREREMOVE=1\nFDNAME=b", 0);
+	expect(7, "FDSTORE=1\nFDPOLL=0\nFDNAME=d", 1);
 }
 
 /* Nobody could be executed with more than 128 KiB of names. */
