@@ -238,6 +238,18 @@ test_scaled_down(void **state)
 	close(new);
 }
 
+static unsigned
+count_names(const char *names)
+{
+	unsigned count = 1;
+
+	while ((names = strchr(names, ':')) != NULL) {
+		count++;
+		names++;
+	}
+	return count;
+}
+
 /* All that a variable can hold, the rest by messages. */
 static void
 test_start_is_bounded(void **state)
@@ -266,6 +278,7 @@ test_start_is_bounded(void **state)
 	assert_int_equal(grant->count, 1 + (FD_START_NAMES_BYTES_MAX - 14) /
 	    (FD_NAME_LENGTH_MAX + 1));
 	assert_true(strlen(grant->names) < FD_START_NAMES_BYTES_MAX);
+	assert_int_equal(count_names(grant->names), grant->count);
 	store_granted(true);
 }
 
