@@ -3,9 +3,28 @@
  */
 #include "keep_fixture.h"
 
+/* What would else be adjusted at the next reload, or never be. */
+static void
+expect_spec(const struct listener_spec *now, const struct listener_spec *spec)
+{
+	assert_string_equal(now->address_text, spec->address_text);
+	assert_int_equal(now->backlog, spec->backlog);
+	assert_int_equal(now->nonblocking, spec->nonblocking);
+	assert_int_equal(now->ipv6_only, spec->ipv6_only);
+	assert_int_equal(now->preview, spec->preview);
+	assert_int_equal(now->shared, spec->shared);
+	assert_int_equal(now->mode, spec->mode);
+	if (spec->owner == NULL)
+		assert_null(now->owner);
+	else
+		assert_string_equal(now->owner, spec->owner);
+}
+
 static void
 test_goes_on(void **state)
 {
+	static char owner[] = "0:0";
+
 	(void)state;
 	for (int family = 0; family < SPEC_COUNT; family++) {
 		struct listener_spec spec = spec_of(family);
@@ -13,7 +32,12 @@ test_goes_on(void **state)
 		uint32_t number;
 		int client;
 
-		spec.owner = NULL;
+		spec.nonblocking = family == SPEC_UNIX;
+		spec.ipv6_only = family == SPEC_IPV6;
+		spec.preview = family == SPEC_IPV4;
+		spec.shared = family == SPEC_IPV6;
+		if (geteuid() == 0 && family == SPEC_UNIX)
+			spec.owner = owner;
 		shard = open_or_fail(&spec);
 		number = shard->number;
 		client = connect_to(&spec);
@@ -24,6 +48,7 @@ test_goes_on(void **state)
 		close(client);
 		assert_serves(shard);
 		assert_ptr_equal(listener_find(&spec), shard->listener);
+		expect_spec(shard->listener->spec, &spec);
 		spec.backlog = 2 * BACKLOG;
 		assert_int_equal(listener_adjust(shard->listener, &spec), 0);
 		assert_int_equal(shard->backlog_granted, 2 * BACKLOG);
