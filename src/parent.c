@@ -75,7 +75,10 @@ value_of(enum variable v)
 	return equals != NULL ? equals + 1 : NULL;
 }
 
-/* Somebody between the parent and us may have left both for a child of his. */
+/*
+ * Somebody between the parent and us may have left both for a child of his.  It
+ * is fed at once: who was executed does not know for how long it was not.
+ */
 static void
 start_watchdog(void)
 {
@@ -90,7 +93,7 @@ start_watchdog(void)
 		    "the watchdog is not fed", usec);
 		return;
 	}
-	reactor_set_alarm(&watchdog, watchdog_ms, feed_watchdog, NULL);
+	feed_watchdog(NULL);
 }
 
 int
