@@ -25,7 +25,7 @@ struct tick {
 	uint32_t floor;                 /* of ready workers */
 	uint32_t ceiling;               /* of live ones */
 	uint32_t start_count;
-	bool crowded;                   /* as many releases drain as may */
+	bool crowded;                   /* cursor_is_crowded() */
 	bool steered;                   /* by this plan; it may be refused */
 	uint32_t random;
 	uint64_t now_ms;
@@ -70,7 +70,8 @@ void cursor_climb(struct tick *);
 /* rollout_is_probed(), and true where there are no probes.  NULL is not. */
 bool cursor_is_probed(const struct tick *, const struct worker *);
 bool cursor_is_last(const struct tick *);
-/* Do as many releases drain as may, besides the two of the rollout? */
+/* Are there as many releases as may be, besides the two of the rollout, and does
+ * one of them leave?  Then it is waited for. */
 bool cursor_is_crowded(const struct tick *);
 
 /* rollout_finish.c */
@@ -83,6 +84,8 @@ void fleet_tick_expire(struct tick *);
 void fleet_tick_start(struct tick *);
 void fleet_tick_hand_over(struct tick *);
 void fleet_tick_release(struct tick *);
+/* Would the floor hold without this live worker? */
+bool fleet_tick_can_spare(const struct tick *, const struct worker *);
 
 /* rollout_lane.c */
 void lane_tick_steer(struct tick *);

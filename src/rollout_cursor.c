@@ -93,22 +93,23 @@ cursor_follow_phase(struct tick *t)
 	enter_phase(t, pause ? ROLLOUT_PAUSED : ROLLOUT_ROLLBACK, a->pause);
 }
 
-/*
- * Releases that are on their way out, besides the two of the rollout.  What a
- * rollback left to serve, because the release in charge does not get ready, is
- * not: nothing says when it goes.
- */
+static bool
+is_other(const struct tick *t, const struct worker *w)
+{
+	return w->state != WORKER_GONE && w->revision != t->rollout->stable &&
+	    w->revision != t->rollout->candidate;
+}
+
+/* Releases that have workers, besides the two of the rollout. */
 static uint32_t
-draining_releases(const struct tick *t)
+other_releases(const struct tick *t)
 {
 	uint32_t seen[DRAINING_RELEASES_MAX], count = 0, k;
 
 	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
 		const struct worker *w = &t->fleet->workers[i];
 
-		if (w->state == WORKER_GONE || worker_is_live(w) ||
-		    w->revision == t->rollout->stable ||
-		    w->revision == t->rollout->candidate)
+		if (!is_other(t, w))
 			continue;
 		for (k = 0; k < count && seen[k] != w->revision; k++)
 			;
@@ -121,10 +122,28 @@ draining_releases(const struct tick *t)
 	return count;
 }
 
+/*
+ * Is one of them on its way out, if only its lane has to get empty first?  What a
+ * rollback left to serve, because the release in charge does not get ready, is
+ * not: nothing says when it goes.
+ */
+static bool
+is_one_leaving(const struct tick *t)
+{
+	for (uint32_t i = 0; i < t->fleet->worker_capacity; i++) {
+		const struct worker *w = &t->fleet->workers[i];
+
+		if (is_other(t, w) && (!worker_is_live(w) ||
+		    fleet_tick_can_spare(t, w)))
+			return true;
+	}
+	return false;
+}
+
 bool
 cursor_is_crowded(const struct tick *t)
 {
-	return draining_releases(t) == DRAINING_RELEASES_MAX;
+	return other_releases(t) == DRAINING_RELEASES_MAX && is_one_leaving(t);
 }
 
 bool

@@ -158,12 +158,12 @@ fleet_tick_index(struct tick *t)
 		if (w->id.slot < fleet->slot_capacity && fills_place(t, w))
 			index_worker(t, w);
 	}
-	t->crowded = cursor_is_crowded(t);
 	t->count = fleet_count(fleet);
 	t->ceiling = t->policy->workers +
 	    strategy_surge(t->policy, &t->rollout->course) + surplus(t);
 	t->floor = wanted > t->policy->unavailable ?
 	    wanted - t->policy->unavailable : 0;
+	t->crowded = cursor_is_crowded(t);
 }
 
 /*
@@ -228,9 +228,8 @@ drain(struct tick *t, struct worker *w, enum worker_ending ending)
 	return true;
 }
 
-/* Would the floor hold without this live worker? */
-static bool
-can_spare(const struct tick *t, const struct worker *w)
+bool
+fleet_tick_can_spare(const struct tick *t, const struct worker *w)
 {
 	if (w->state != WORKER_READY || !counts_for_users(t, w))
 		return true;
@@ -368,7 +367,7 @@ may_hand_over(const struct tick *t, uint32_t i)
 	if (!(tick_is_available(t, candidate) &&
 	    cursor_is_probed(t, candidate)) && (candidate != NULL || !no_room))
 		return false;
-	return has_stable(slot) ? can_spare(t, slot->stable_live) :
+	return has_stable(slot) ? fleet_tick_can_spare(t, slot->stable_live) :
 	    candidate != NULL;
 }
 
@@ -412,7 +411,7 @@ fleet_tick_release(struct tick *t)
 		enum worker_ending why = ENDING_REPLACED;
 
 		if (!worker_is_live(w) || is_wanted(t, w) ||
-		    !can_spare(t, w) || !lane_may_leave(t, w))
+		    !fleet_tick_can_spare(t, w) || !lane_may_leave(t, w))
 			continue;
 		if (w->id.slot >= t->policy->workers)
 			why = ENDING_SURPLUS;

@@ -249,27 +249,29 @@ check_is_owed(const struct check *c, uint32_t slot)
 }
 
 static bool
-is_leaving(const struct worker *w)
+is_other(const struct rollout *r, const struct worker *w)
 {
-	return w->state != WORKER_GONE && !worker_is_live(w);
+	return w->state != WORKER_GONE && w->revision != r->stable &&
+	    w->revision != r->candidate;
 }
 
 static bool
 is_crowded(const struct fleet *fleet, const struct rollout *r)
 {
 	uint32_t count = 0;
+	bool leaves = false;
 
 	for (uint32_t i = 0; i < fleet->worker_capacity; i++) {
 		const struct worker *w = &fleet->workers[i];
-		bool first = is_leaving(w) &&
-		    w->revision != r->stable && w->revision != r->candidate;
+		bool first = is_other(r, w);
 
+		leaves |= first && !worker_is_live(w);
 		for (uint32_t k = 0; k < i && first; k++)
-			first = !is_leaving(&fleet->workers[k]) ||
+			first = !is_other(r, &fleet->workers[k]) ||
 			    fleet->workers[k].revision != w->revision;
 		count += first;
 	}
-	return count >= DRAINING_RELEASES_MAX;
+	return count >= DRAINING_RELEASES_MAX && leaves;
 }
 
 void

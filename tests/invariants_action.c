@@ -25,7 +25,8 @@ check_start_candidate(struct check *c, uint32_t slot)
 		return check_fails(c, "candidate-start: slot %" PRIu32
 		    " is not to change yet", slot);
 	if (c->crowded)
-		return check_fails(c, "candidate-start: %d releases drain already",
+		return check_fails(c, "candidate-start: %d releases are there "
+		    "already",
 		    DRAINING_RELEASES_MAX);
 	for (uint32_t i = 0; i < c->policy->workers; i++)
 		if (!c->fleet->slots[i].handed_over &&

@@ -42,6 +42,82 @@ too_many_releases_drain(void **state)
 	script_play(&p, turns);
 }
 
+/* Nor are there more lanes than a listener may have: also who only waits for his
+ * to get empty is waited for. */
+static void
+too_many_releases_have_lanes(void **state)
+{
+	static const struct course canary = { STRATEGY_CANARY, .split = true };
+	struct policy p = script_policy(1, 4, 0);
+	static const struct turn turns[] = {
+		ONE_READY,
+		{ "begin 2", "start 0.2/2" },
+		{ "ready 0.2", "weight 50" },
+		{ "supersede", "back (superseded), weight 0" },
+		{ "wait 1000", "superseded (superseded)" },
+		{ "begin 3", "start 0.3/3" },
+		{ "ready 0.3", "weight 50" },
+		{ "supersede", "back (superseded), weight 0" },
+		{ "wait 1000", "superseded (superseded)" },
+		{ "begin 4", "start 0.4/4" },
+		{ "ready 0.4", "weight 50" },
+		{ "supersede", "back (superseded), weight 0" },
+		{ "wait 1000", "superseded (superseded)" },
+		{ "begin 5", "" },
+		{ "wait 3999", "" },
+		{ "wait 1", "drain 0.2 replaced, drain 0.3 replaced, "
+		    "drain 0.4 replaced" },
+		{ "exit 0.3", "start 0.5/5" },
+		{ "ready 0.5", "weight 50" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	p.strategy = STRATEGY_CANARY;
+	p.lanes = true;
+	p.step_count = 2;
+	p.steps[0] = (struct canary_step){ 50, false, 100 };
+	p.steps[1] = (struct canary_step){ 1000, false, 0 };
+	p.quiet_ms = p.quiet_max_ms = 5000;
+	script_play_course(&p, &canary, false, turns);
+}
+
+/*
+ * Who serves because the release in charge cannot is not waited for, unless
+ * there is somebody else who leaves.
+ */
+static void
+too_many_releases_are_left_to_serve(void **state)
+{
+	struct policy p = script_policy(3, 1, 0);
+	static const struct turn turns[] = {
+		{ "start 1", "start 0.1/1, start 1.2/1, start 2.3/1" },
+		{ "ready 0.1; ready 1.2; ready 2.3", "" },
+		{ "exit 0.1; exit 1.2; exit 2.3", "" },
+		{ "begin 2", "start 0.4/2" },
+		{ "ready 0.4", "step 1, start 1.5/2" },
+		{ "recall", "back (operator), drain 1.5 taken-back" },
+		{ "exit 1.5", "" },
+		{ "wait 1000", "aborted (operator)" },
+		{ "begin 3", "start 0.6/3" },
+		{ "ready 0.6", "step 1, start 1.7/3" },
+		{ "recall", "back (operator), drain 1.7 taken-back" },
+		{ "exit 1.7", "" },
+		{ "wait 1000", "aborted (operator)" },
+		{ "begin 4", "start 0.8/4" },
+		{ "ready 0.8", "step 1, start 1.9/4" },
+		{ "recall", "back (operator), drain 1.9 taken-back" },
+		{ "wait 1000", "kill 1.9, aborted (operator)" },
+		{ "begin 5", "" },
+		{ "exit 1.9", "start 0.10/5" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	p.backoff_min_ms = p.backoff_max_ms = 100000;
+	script_play(&p, turns);
+}
+
 static void
 no_place_is_given_up_while_too_many_drain(void **state)
 {
@@ -278,6 +354,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(too_many_releases_drain),
+		cmocka_unit_test(too_many_releases_have_lanes),
+		cmocka_unit_test(too_many_releases_are_left_to_serve),
 		cmocka_unit_test(no_place_is_given_up_while_too_many_drain),
 		cmocka_unit_test(who_cannot_be_executed_is_tried_again_later),
 		cmocka_unit_test(who_stops_by_itself_soon_waits_for_its_exit),
