@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -34,6 +33,7 @@
 #include "log.h"
 #include "reactor.h"
 #include "spawn.h"
+#include "supd_options.h"
 
 enum { EXIT_SYSTEM = 1, EXIT_CONFIG = 2, EXIT_LEFT = 75 };
 
@@ -41,17 +41,6 @@ enum { EXIT_SYSTEM = 1, EXIT_CONFIG = 2, EXIT_LEFT = 75 };
 enum { CHECK_FD = 3 };
 
 static bool child_ended;
-
-static const char usage[] =
-    "usage: supd [-c FILE] [--check | --check-resume]\n"
-    "       supd --help | --version\n"
-    "\n"
-    "Keeps the services of FILE running and rolls their builds over; see\n"
-    "supd(8), supd.conf(5) and supctl(1).\n"
-    "\n"
-    "  -c, --config FILE  instead of the default configuration\n"
-    "      --check        read the configuration, say what is wrong, exit\n"
-    "      --check-resume could it go on from the state on descriptor 3?\n";
 
 /*
  * The loop
@@ -417,56 +406,6 @@ find_places(struct live *live)
 	return config;
 }
 
-struct options {
-	const char *config_path;
-	bool check, check_resume;
-};
-
-/* What is answered at once ends here. */
-static struct options
-read_options(int argc, char **argv)
-{
-	static const struct option list[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check", no_argument, NULL, 'k' },
-		{ "check-resume", no_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct options options = { .config_path = config_default_path() };
-	int option;
-
-	while ((option = getopt_long(argc, argv, "c:", list, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			options.config_path = optarg;
-			break;
-		case 'k':
-			options.check = true;
-			break;
-		case 'r':
-			options.check_resume = true;
-			break;
-		case 'h':
-			(void)fputs(usage, stdout);
-			exit(0);
-		case 'V':
-			(void)puts("supd " PACKAGE_VERSION);
-			exit(0);
-		default:
-			(void)fputs(usage, stderr);
-			exit(EXIT_CONFIG);
-		}
-	}
-	if (optind != argc) {
-		(void)fprintf(stderr, "supd: takes no argument %s\n%s",
-		    argv[optind], usage);
-		exit(EXIT_CONFIG);
-	}
-	return options;
-}
-
 static int
 check(const char *path)
 {
@@ -482,7 +421,7 @@ int
 main(int argc, char **argv)
 {
 	static struct live live;
-	struct options options = read_options(argc, argv);
+	struct supd_options options = supd_options_read(argc, argv);
 	struct config *config;
 
 	if (options.check_resume)

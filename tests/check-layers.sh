@@ -53,7 +53,7 @@ layers='
 3 mechanism  live_task live_task_keep live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor
 3 mechanism  store store_give store_list store_private store_state
-4 program    supd
+4 program    supd supd_options
 4 program    supd_init supd_init_boot supd_init_store
 4 program    supctl supctl_call supctl_check supctl_complain supctl_deploy
 4 program    supctl_detail supctl_dora supctl_draw supctl_history
