@@ -67,6 +67,8 @@ struct command_port {
 	const char *(*config_path)(void *ctx);
 	/* Why and when supd was started anew last, or NULL: it was not. */
 	const char *(*restarted)(void *ctx, int64_t *ret_time_s);
+	/* May the supd before an upgrade still come back? */
+	bool (*on_trial)(void *ctx);
 	/* Begins an upgrade of supd itself, see live_upgrade(). */
 	int (*upgrade)(void *ctx, const char *path, uint32_t client,
 	    char *ret_text);
@@ -103,8 +105,16 @@ void command_upgrade_refused(struct command *, uint32_t client,
     const char *why);
 void command_upgrade_failed(struct command *, uint32_t client,
     const char *why);
-void command_upgrade_done(struct command *, uint32_t client, const char *from,
-    uint32_t worker_count, uint64_t not_answering_ms);
+struct upgraded {
+	const char *from;               /* version */
+	uint32_t worker_count;
+	uint64_t not_answering_ms;
+};
+/* The new one is in charge, and stays if it does not fail for so long. */
+void command_upgrade_trial(struct command *, uint32_t client,
+    const struct upgraded *, uint64_t trial_ms);
+void command_upgrade_done(struct command *, uint32_t client,
+    const struct upgraded *);
 
 /* The JSON of a deployment, as in the ledger and in answers; the caller frees
  * it.  NULL without memory. */

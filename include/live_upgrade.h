@@ -22,7 +22,17 @@ int live_upgrade(struct live *, const char *path, uint32_t client,
  * returns only if it does not. */
 void live_upgrade_turn(struct live *);
 
-/* This supd has had its first turn: tells who waits. */
+/* This supd has had its first turn: tells who waits that it is in charge.  After
+ * an upgrade its trial begins. */
 void live_upgrade_done(struct live *);
+
+/* A client is gone, who may wait for the end of the trial. */
+void live_upgrade_gone(uint32_t client);
+
+/* May the supd before an upgrade still come back? */
+bool live_upgrade_on_trial(void);
+
+/* supd ends, in order; so its trial is over. */
+void live_upgrade_release(struct live *);
 
 #endif

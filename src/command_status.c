@@ -208,8 +208,9 @@ restarted(const struct command_port *port)
 
 	if (why == NULL)
 		return json_null();
-	return json_pack("{s:I, s:o}", "at_s", (json_int_t)time_s,
-	    "why", command_text(why));
+	return json_pack("{s:I, s:o, s:b}", "at_s", (json_int_t)time_s,
+	    "why", command_text(why),
+	    "on_trial", (int)port->on_trial(port->ctx));
 }
 
 static json_t *

@@ -69,12 +69,31 @@ command_upgrade_failed(struct command *command, uint32_t client,
 	send_error(command, client, "io.supd.UpgradeFailed", why);
 }
 
+static json_t *
+describe(const struct upgraded *how, const char *stage)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I}", "stage", stage,
+	    "from", how->from, "to", PACKAGE_VERSION,
+	    "workers", (json_int_t)how->worker_count,
+	    "not_answering_ms", (json_int_t)how->not_answering_ms);
+}
+
+void
+command_upgrade_trial(struct command *command, uint32_t client,
+    const struct upgraded *how, uint64_t trial_ms)
+{
+	json_t *parameters = describe(how, "trial");
+
+	(void)json_object_set_new(parameters, "trial_ms",
+	    json_integer((json_int_t)trial_ms));
+	send(command, client, json_pack("{s:b, s:o}", "continues", 1,
+	    "parameters", parameters));
+}
+
 void
 command_upgrade_done(struct command *command, uint32_t client,
-    const char *from, uint32_t worker_count, uint64_t not_answering_ms)
+    const struct upgraded *how)
 {
-	send(command, client, json_pack("{s:{s:s, s:s, s:s, s:I, s:I}}",
-	    "parameters", "stage", "done", "from", from,
-	    "to", PACKAGE_VERSION, "workers", (json_int_t)worker_count,
-	    "not_answering_ms", (json_int_t)not_answering_ms));
+	send(command, client, json_pack("{s:o}", "parameters",
+	    describe(how, "done")));
 }

@@ -114,6 +114,13 @@ port_restarted(void *ctx, int64_t *ret_time_s)
 	return live->restarted_s != 0 ? live->restarted_why : NULL;
 }
 
+static bool
+port_on_trial(void *ctx)
+{
+	(void)ctx;
+	return live_upgrade_on_trial();
+}
+
 static int
 port_upgrade(void *ctx, const char *path, uint32_t client, char *ret_text)
 {
@@ -136,6 +143,7 @@ live_port_init(struct live *live)
 		.ledger_error = port_ledger_error,
 		.config_path = port_config_path,
 		.restarted = port_restarted,
+		.on_trial = port_on_trial,
 		.upgrade = port_upgrade,
 	};
 }

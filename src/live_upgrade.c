@@ -5,7 +5,9 @@
  * The new build first reads a copy of the state in a process of its own (a dry
  * run, --check-resume); what it prints is its answer.  Then it is executed at
  * the end of a turn, when all is written down.  It has this one as
- * `supd-previous`, to go back to should it crash or fail in its first seconds.
+ * `supd-previous`, to go back to should it crash or fail in its first seconds,
+ * which are its trial.  Who asked for it is carried across, also back, and gets
+ * the verdict from the one that is in charge then.
  */
 #include "live_upgrade.h"
 
@@ -44,8 +46,15 @@ static struct {
 	int program_fd;
 	struct stat program;
 	struct task *check;
-	struct alarm trial;
 } upgrade = { .program_fd = -1 };
+
+/* Of this one. */
+static struct {
+	bool is_on;
+	uint32_t client;                /* waits for the verdict; 0: nobody */
+	struct alarm end;
+	struct upgraded how;
+} trial;
 
 static char own_path[PATH_MAX];
 static int came_fd = -1;                /* of the client of the supd before */
@@ -209,6 +218,21 @@ live_upgrade(struct live *live, const char *path, uint32_t client,
  * The new one
  */
 
+/* It stays. */
+static void
+end_trial(struct live *live)
+{
+	reactor_clear_alarm(&trial.end);
+	trial.is_on = false;
+	crash_return_to(-1);
+	log_notice("upgrade: done, supd %s stays, there is no way back to the "
+	    "one before any more", PACKAGE_VERSION);
+	carry_drop("supd-client");
+	if (trial.client != 0)
+		command_upgrade_done(live->command, trial.client, &trial.how);
+	trial.client = 0;
+}
+
 /* What was checked must be what is executed. */
 static bool
 is_same_program(void)
@@ -230,6 +254,8 @@ execute(struct live *live)
 	int previous = crash_program(), client_fd, error;
 	char why[REASON_BYTES_MAX];
 
+	if (trial.is_on)        /* it was good enough to execute the next */
+		end_trial(live);
 	(void)snprintf(carried.detail, sizeof(carried.detail), "%s",
 	    PACKAGE_VERSION);
 	if (upgrade.client != 0)
@@ -272,12 +298,9 @@ live_upgrade_turn(struct live *live)
  */
 
 static void
-end_trial(void *ctx)
+on_trial_over(void *ctx)
 {
-	(void)ctx;
-	crash_return_to(-1);
-	log_notice("upgrade: supd %s stays, there is no way back to the one "
-	    "before any more", PACKAGE_VERSION);
+	end_trial(ctx);
 }
 
 static uint32_t
@@ -290,25 +313,61 @@ count_workers(const struct engine *engine)
 	return count;
 }
 
+static void
+begin_trial(struct live *live, uint32_t client)
+{
+	int client_fd = ctlsock_fd(client);
+
+	trial.is_on = true;
+	trial.client = client;
+	trial.how = (struct upgraded){
+		.from = live->carried.detail,
+		.worker_count = count_workers(&live->engine),
+		.not_answering_ms = live->world.now_ms(live) -
+		    live->carried.began_ms,
+	};
+	log_notice("upgrade: supd %s is in charge after %d ms, and on trial for "
+	    "%d s", PACKAGE_VERSION, (int)trial.how.not_answering_ms,
+	    (int)(TRIAL_MS / 1000));
+	reactor_set_alarm(&trial.end, TRIAL_MS, on_trial_over, live);
+	if (client_fd < 0)
+		return;
+	carry_put("supd-client", &client_fd, 1, false);
+	command_upgrade_trial(live->command, client, &trial.how, TRIAL_MS);
+}
+
 void
 live_upgrade_done(struct live *live)
 {
 	const struct carried *c = &live->carried;
-	uint64_t took_ms = live->world.now_ms(live) - c->began_ms;
 	uint32_t client = came_fd >= 0 ? ctlsock_adopt(came_fd) : 0;
 
-	if (c->cause == CARRY_UPGRADE) {
-		log_notice("upgrade: done, supd %s goes on after %d ms",
-		    PACKAGE_VERSION, (int)took_ms);
-		reactor_set_alarm(&upgrade.trial, TRIAL_MS, end_trial, NULL);
-	}
-	if (client == 0)
-		return;
 	if (c->cause == CARRY_UPGRADE)
-		command_upgrade_done(live->command, client, c->detail,
-		    count_workers(&live->engine), took_ms);
-	else
+		begin_trial(live, client);
+	else if (client != 0)
 		command_upgrade_failed(live->command, client, c->detail);
+}
+
+void
+live_upgrade_gone(uint32_t client)
+{
+	if (client != trial.client)
+		return;
+	trial.client = 0;
+	carry_drop("supd-client");
+}
+
+bool
+live_upgrade_on_trial(void)
+{
+	return trial.is_on;
+}
+
+void
+live_upgrade_release(struct live *live)
+{
+	if (trial.is_on)
+		end_trial(live);
 }
 
 /* One that an upgrade went back to came by the same manifest, and is itself what

@@ -2,19 +2,21 @@
  * `upgrade`: supd is replaced by another one, while the workers serve.
  *
  * The connection of who asked for it is carried across, so that the new supd
- * can say itself that it is in charge.  If it is lost all the same, or nothing
- * comes any more, the answer to Status says who is.
+ * can say itself that it is in charge, and that it stays, or the old one that it
+ * is back.  If it is lost all the same, or nothing comes any more, the answer to
+ * Status says who is in charge; as long as that is on trial it is asked again.
  */
 #include "supctl.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* supd gives the new one 10 s to check the state, and says so if it fails. */
-enum { PATIENCE_MS = 12000 };
+enum { PATIENCE_MS = 12000, LOOK_AGAIN_MS = 200, LOOKS_MAX = 50 };
 
 struct upgrade {
 	const struct supctl *ctl;
@@ -43,6 +45,14 @@ print_done(struct draw *d, const json_t *reply)
 }
 
 static void
+print_trial(struct draw *d, const json_t *reply)
+{
+	draw_line(d, STYLE_PLAIN, "supd %s is in charge, on trial for %s",
+	    field_text(reply, "to"),
+	    draw_duration(field_number(reply, "trial_ms")).text);
+}
+
+static void
 print_stage(struct draw *d, const json_t *reply)
 {
 	const char *stage = field_text(reply, "stage");
@@ -52,6 +62,8 @@ print_stage(struct draw *d, const json_t *reply)
 		    "path"));
 	else if (strcmp(stage, "executing") == 0)
 		draw_line(d, STYLE_PLAIN, "executing it; the workers go on");
+	else if (strcmp(stage, "trial") == 0)
+		print_trial(d, reply);
 	else if (strcmp(stage, "done") == 0)
 		print_done(d, reply);
 }
@@ -99,6 +111,34 @@ judge(struct upgrade *u, const json_t *supervisor)
 	return SUPCTL_DONE;
 }
 
+static bool
+is_on_trial(const struct reply *reply)
+{
+	const json_t *supervisor = field_object(reply->parameters,
+	    "supervisor");
+
+	return field_flag(field_object(supervisor, "restarted"), "on_trial");
+}
+
+/* Status, when who is in charge is there to stay; to be released if it is 0. */
+static int
+ask_who_stays(struct upgrade *u, struct reply *ret_reply)
+{
+	struct pollfd interrupt = { .fd = u->call.interrupt_fd,
+		.events = POLLIN };
+
+	for (int i = 0;; i++) {
+		int code = call_ask(&u->looks, &u->call, "io.supd.Status",
+		    json_object(), ret_reply);
+
+		if (code != SUPCTL_DONE || i == LOOKS_MAX ||
+		    !is_on_trial(ret_reply))
+			return code;
+		reply_release(ret_reply);
+		(void)poll(&interrupt, 1, LOOK_AGAIN_MS);
+	}
+}
+
 static int
 look(struct upgrade *u)
 {
@@ -111,8 +151,7 @@ look(struct upgrade *u)
 		return complain_gone(&u->call, error, "; what became of the "
 		    "upgrade is not known, see the log of supd");
 	complain_back(&u->call, "looking who is in charge");
-	code = call_ask(&u->looks, &u->call, "io.supd.Status", json_object(),
-	    &reply);
+	code = ask_who_stays(u, &reply);
 	if (code != SUPCTL_DONE)
 		return code;
 	supervisor = field_object(reply.parameters, "supervisor");

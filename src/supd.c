@@ -150,6 +150,7 @@ on_gone(void *ctx, uint32_t client)
 	struct live *live = ctx;
 
 	command_gone(live->command, client);
+	live_upgrade_gone(client);
 }
 
 /*
@@ -337,6 +338,7 @@ start_up(struct live *live, struct config *config)
 static void
 shut_down(struct live *live)
 {
+	live_upgrade_release(live);
 	ctlsock_close();
 	engine_release(&live->engine);
 	command_free(live->command);

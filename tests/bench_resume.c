@@ -69,12 +69,10 @@ measure_upgrade(int unused)
 	json_t *reply;
 
 	(void)unused;
-	reply = control_call(fd,
-	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}");
-	while (json_is_true(json_object_get(reply, "continues"))) {
-		json_decref(reply);
-		reply = control_receive(fd);
-	}
+	json_decref(control_call(fd,
+	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}"));
+	reply = upgrade_await(fd, "trial");
+	assert_string_equal(upgrade_stage(reply), "trial");
 	took_ms = (double)load_number(json_object_get(reply, "parameters"),
 	    "not_answering_ms");
 	json_decref(reply);

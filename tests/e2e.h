@@ -297,6 +297,11 @@ int control_open(void);
 json_t *control_call(int fd, const char *json);
 json_t *control_receive(int fd);
 
+/* What Upgrade says when it comes to this stage, or its last word (an error has no
+ * stage: ""); to be released.  NULL: nothing more came. */
+json_t *upgrade_await(int fd, const char *stage);
+const char *upgrade_stage(const json_t *reply);
+
 /* `services[0]` of Status; to be released. */
 json_t *service_status(const char *name);
 

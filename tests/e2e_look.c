@@ -167,6 +167,28 @@ control_call(int fd, const char *json)
 	return reply;
 }
 
+const char *
+upgrade_stage(const json_t *reply)
+{
+	const char *stage = json_string_value(json_object_get(json_object_get(
+	    reply, "parameters"), "stage"));
+
+	return stage != NULL ? stage : "";
+}
+
+json_t *
+upgrade_await(int fd, const char *stage)
+{
+	json_t *reply = control_receive(fd);
+
+	while (json_is_true(json_object_get(reply, "continues")) &&
+	    strcmp(upgrade_stage(reply), stage) != 0) {
+		json_decref(reply);
+		reply = control_receive(fd);
+	}
+	return reply;
+}
+
 json_t *
 service_status(const char *name)
 {

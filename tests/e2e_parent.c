@@ -185,7 +185,7 @@ test_upgrade_is_no_start(void **state)
 	assert_true(supd_start(SUPD_PLAIN));
 	log_await_count(" started\n", WORKERS);
 	supd_signal(SIGUSR2);
-	log_await("upgrade: done, ");
+	log_await("on trial for 2 s");
 	await("READY=1\n");
 	supd_signal(SIGHUP);
 	await("RELOADING=1\n");

@@ -97,22 +97,17 @@ static void
 upgrade(void)
 {
 	int fd = control_open();
-	const char *stage;
 	json_t *reply;
 
 	assert_true(fd >= 0);
-	reply = control_call(fd,
-	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}");
-	while (json_is_true(json_object_get(reply, "continues"))) {
-		json_decref(reply);
-		reply = control_receive(fd);
-	}
-	stage = json_string_value(json_object_get(json_object_get(reply,
-	    "parameters"), "stage"));
-	if (stage == NULL || strcmp(stage, "done") != 0)
-		fail_msg("the upgrade is not done: %s", json_dumps(reply, 0));
+	json_decref(control_call(fd,
+	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}"));
+	reply = upgrade_await(fd, "trial");
+	if (strcmp(upgrade_stage(reply), "trial") != 0)
+		fail_msg("it is not in charge: %s", json_dumps(reply, 0));
 	json_decref(reply);
 	close(fd);
+	log_mark();             /* the trial of the one before has ended */
 }
 
 static void

@@ -18,6 +18,7 @@ enum { WORKERS = 2, RATE = 500 };
 static char target[32];
 static char pids[1024];
 static pid_t own_pid;
+static struct load load;
 
 static void
 begin_how(unsigned how, const char *keys)
@@ -47,6 +48,14 @@ assert_in_charge(void)
 	assert_string_equal(ask_version(target), "v1");
 }
 
+/* Of what was under load: no user has noticed. */
+static void
+end(void)
+{
+	(void)load_end_clean(&load);
+	supd_stop();
+}
+
 /*
  * Asking
  */
@@ -69,16 +78,21 @@ ask(const char *path)
 static json_t *
 hear(int fd)
 {
-	json_t *reply = control_receive(fd);
+	json_t *reply = upgrade_await(fd, "done");
 
-	while (reply != NULL &&
-	    json_is_true(json_object_get(reply, "continues"))) {
-		json_decref(reply);
-		reply = control_receive(fd);
-	}
 	assert_non_null(reply);
 	close(fd);
 	return reply;
+}
+
+static void
+await_trial(int fd)
+{
+	json_t *reply = upgrade_await(fd, "trial");
+
+	if (strcmp(upgrade_stage(reply), "trial") != 0)
+		fail_msg("it is not in charge: %s", json_dumps(reply, 0));
+	json_decref(reply);
 }
 
 static void
@@ -107,10 +121,8 @@ static void
 assert_done(int fd)
 {
 	json_t *reply = hear(fd);
-	const char *stage = json_string_value(json_object_get(json_object_get(
-	    reply, "parameters"), "stage"));
 
-	if (stage == NULL || strcmp(stage, "done") != 0)
+	if (strcmp(upgrade_stage(reply), "done") != 0)
 		fail_msg("the upgrade is not done: %s", json_dumps(reply, 0));
 	json_decref(reply);
 	assert_in_charge();
@@ -144,8 +156,6 @@ refuse_state(const char *copy, const char *reason)
 static void
 test_refused(void **state)
 {
-	struct load load;
-
 	(void)state;
 	begin();
 	load_start(&load, target, RATE, 0);
@@ -165,8 +175,7 @@ test_refused(void **state)
 	assert_refused("supd", "absolute");
 	assert_refused("", "absolute");
 	assert_in_charge();
-	(void)load_end_clean(&load);
-	supd_stop();
+	end();
 }
 
 /* A script would need its own file, which is closed when it is executed. */
@@ -267,36 +276,140 @@ check_return(const char *name, const char *why)
 static void
 test_returns(void **state)
 {
-	struct load load;
-
 	(void)state;
 	begin();
 	load_start(&load, target, RATE, 0);
 	check_return("aborts", "SIGABRT");
 	check_return("gives-up", "it is doomed");
-	assert_done(ask(e2e_program("supd")));
-	supd_strike(SIGSEGV);                   /* in its first seconds */
+	end();
+}
+
+/*
+ * The trial
+ */
+
+static bool
+is_on_trial(void)
+{
+	int fd = control_open();
+	json_t *reply;
+	bool is;
+
+	assert_true(fd >= 0);
+	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
+	is = json_is_true(json_object_get(json_object_get(json_object_get(
+	    json_object_get(reply, "parameters"), "supervisor"), "restarted"),
+	    "on_trial"));
+	json_decref(reply);
+	close(fd);
+	return is;
+}
+
+/* The one before is back, whether or not somebody still waits. */
+static void
+strike_on_trial(int fd, bool waits)
+{
+	await_trial(fd);
+	if (!waits) {
+		close(fd);
+		json_decref(service_status("web"));     /* supd has seen it */
+	}
+	supd_strike(SIGSEGV);
+	if (waits)
+		assert_error(fd, "io.supd.UpgradeFailed", "SIGSEGV");
 	assert_string_equal(restarted_why(),
 	    "back from an upgrade that failed: SIGSEGV");
+	assert_false(is_on_trial());
 	assert_in_charge();
-	(void)load_end_clean(&load);
+	log_await("goes on (back from an upgrade that failed");
+	assert_int_equal(log_count("was announced and is not there"), 0);
+}
+
+static void
+test_fails_on_trial(void **state)
+{
+	(void)state;
+	begin();
+	load_start(&load, target, RATE, 0);
+	strike_on_trial(ask(e2e_program("supd")), true);
+	strike_on_trial(ask(e2e_program("supd")), false);
+	end();
+}
+
+/* Meanwhile supd does everything else, and the verdict is the last word. */
+static void
+test_verdict(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	fd = ask(e2e_program("supd"));
+	await_trial(fd);
+	assert_true(is_on_trial());
+	supctl("stop", "web");
+	assert_ended(0, "");
+	log_await_count("exited with status 0", WORKERS);
+	supctl("start", "web");
+	assert_ended(0, "");
+	log_await_ready(WORKERS);
+	snprintf(pids, sizeof(pids), "%s", worker_pids("web"));
+	assert_done(fd);
+	assert_false(is_on_trial());
+	supd_strike(SIGSEGV);
+	assert_string_equal(restarted_why(), "crashed: SIGSEGV");
 	supd_stop();
+}
+
+/* Whoever upgrades again does not want the one before back. */
+static void
+test_upgraded_on_trial(void **state)
+{
+	int first, second;
+
+	(void)state;
+	begin();
+	first = ask(e2e_program("supd"));
+	await_trial(first);
+	second = ask(e2e_program("supd"));
+	assert_done(first);
+	await_trial(second);
+	assert_true(is_on_trial());
+	supd_strike(SIGSEGV);
+	assert_error(second, "io.supd.UpgradeFailed", "SIGSEGV");
+	assert_in_charge();
+	supd_stop();
+}
+
+static void
+test_stopped_on_trial(void **state)
+{
+	json_t *reply;
+	int fd;
+
+	(void)state;
+	begin();
+	fd = ask(e2e_program("supd"));
+	await_trial(fd);
+	supd_signal(SIGTERM);
+	reply = hear(fd);
+	assert_string_equal(upgrade_stage(reply), "done");
+	json_decref(reply);
+	assert_int_equal(supd_wait(), 0);
+	supd_assert_nothing_left();
 }
 
 /* What is no supd cannot go back; its parent starts one. */
 static void
 test_impostor(void **state)
 {
-	struct load load;
-
 	(void)state;
 	begin_how(SUPD_UNDER_INIT, "");
 	load_start(&load, target, RATE, 0);
 	close(ask(install_doomed("fails")));
 	log_await("goes on (was killed or ended");
 	assert_string_equal(worker_pids("web"), pids);
-	(void)load_end_clean(&load);
-	supd_stop();
+	end();
 }
 
 /*
@@ -309,12 +422,13 @@ test_without_client(void **state)
 	(void)state;
 	begin();
 	close(ask(e2e_program("supd")));
-	log_await("upgrade: done");
+	log_await("on trial for 2 s");
 	assert_in_charge();
 	log_mark();
 	supd_signal(SIGUSR2);
-	log_await("upgrade: done");
+	log_await("on trial for 2 s");
 	assert_in_charge();
+	log_mark();
 	log_await("there is no way back");      /* it has two fds more */
 	supd_stop();
 }
@@ -323,10 +437,14 @@ test_without_client(void **state)
 static void
 test_few_fds(void **state)
 {
+	int fd;
+
 	(void)state;
 	e2e_fd_limit = 64;
 	begin_how(SUPD_FEW_FDS, "");
-	assert_done(ask(e2e_program("supd")));
+	fd = ask(e2e_program("supd"));
+	await_trial(fd);
+	close(fd);
 	supd_signal(SIGTERM);
 	assert_int_equal(supd_wait(), 0);
 	supd_assert_nothing_left();
@@ -335,7 +453,7 @@ test_few_fds(void **state)
 static void
 test_canary(void **state)
 {
-	struct load load;
+	int fd;
 
 	(void)state;
 	begin_how(SUPD_PLAIN, "strategy = canary\nsteps = 50% 1h, 100%\n");
@@ -343,7 +461,9 @@ test_canary(void **state)
 	e2e_install_counted("web", "v2", "");
 	supctl("reload", "web", "--no-wait");
 	rollout_await_weight("web", 500);
-	json_decref(hear(ask(e2e_program("supd"))));
+	fd = ask(e2e_program("supd"));
+	await_trial(fd);
+	close(fd);
 	assert_int_equal(supd_own_pid(), own_pid);
 	load_await_version(&load, "v2");
 	supctl("rollout", "abort", "web");
@@ -365,6 +485,10 @@ main(void)
 		E2E_TEST(test_hangs),
 		E2E_TEST(test_stopping),
 		E2E_TEST(test_returns),
+		E2E_TEST(test_fails_on_trial),
+		E2E_TEST(test_verdict),
+		E2E_TEST(test_upgraded_on_trial),
+		E2E_TEST(test_stopped_on_trial),
 		E2E_TEST(test_impostor),
 		E2E_TEST(test_without_client),
 		E2E_TEST(test_few_fds),

@@ -329,12 +329,19 @@ port_upgrade(void *ctx, const char *path, uint32_t client, char *ret_text)
 	return -1;
 }
 
+static bool
+port_on_trial(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
 static const struct command_port port = {
 	.send = port_send, .close = port_close,
 	.queue = port_queue, .look = port_look, .label = port_label,
 	.history = port_history, .stored = port_stored, .ledger_error = port_text,
 	.config_path = port_text, .restarted = port_restarted,
-	.upgrade = port_upgrade,
+	.on_trial = port_on_trial, .upgrade = port_upgrade,
 };
 
 static void

@@ -343,17 +343,14 @@ upgrade(void)
 {
 	static const char request[] =
 	    "{\"method\":\"io.supd.Upgrade\",\"more\":true}";
-	json_t *reply = NULL;
+	json_t *reply;
 	int fd;
 
 	trace_begin(run.supd);
 	fd = control_open();
 	assert_true(fd >= 0);
 	(void)send(fd, request, sizeof(request), MSG_NOSIGNAL);
-	do {
-		json_decref(reply);
-		reply = control_receive(fd);
-	} while (json_is_true(json_object_get(reply, "continues")));
+	reply = upgrade_await(fd, "done");
 	if (reply != NULL)
 		print_message("the upgrade: %s\n", json_dumps(reply, 0));
 	json_decref(reply);
@@ -435,7 +432,7 @@ harm(void (*phase)(void))
 		go_on();
 	}
 	(void)load_end_clean(&run.load);
-	if (log_count("upgrade: done") + log_count("goes on (upgraded") > 0)
+	if (log_count("on trial for") + log_count("goes on (upgraded") > 0)
 		log_await("there is no way back");      /* two fds more */
 	supd_stop();
 }

@@ -19,6 +19,9 @@
 	"\"/usr/sbin/supd\"},\"continues\":true}"
 #define EXECUTING "{\"parameters\":{\"stage\":\"executing\"}," \
 	"\"continues\":true}"
+#define TRIAL "{\"parameters\":{\"stage\":\"trial\",\"from\":\"0.5\"," \
+	"\"to\":\"0.6\",\"workers\":12,\"not_answering_ms\":7," \
+	"\"trial_ms\":2000},\"continues\":true}"
 #define DONE(from, to, workers) "{\"parameters\":{\"stage\":\"done\"," \
 	"\"from\":\"" from "\",\"to\":\"" to "\",\"workers\":" workers "," \
 	"\"not_answering_ms\":7}}"
@@ -30,6 +33,7 @@
 
 #define STAGES "checking /usr/sbin/supd\n" \
 	"executing it; the workers go on\n"
+#define ON_TRIAL "supd 0.6 is in charge, on trial for 2.0 s\n"
 #define BACK "supctl: supd was restarted, or closed the connection; " \
 	"connected again, looking who is in charge\n"
 #define UNENDED "supctl: the upgrade has not come to an end: supd 0.5 is in " \
@@ -51,8 +55,8 @@ static const struct {
 	int code;
 	const char *output, *errors;    /* output NULL: it depends */
 } cases[] = {
-	{ { CHECKING, EXECUTING, DONE("0.5", "0.6", "12") }, FAKE_STAYS, NULL,
-	    0, STAGES "supd was upgraded from 0.5 to 0.6; 12 workers went on, "
+	{ { CHECKING, EXECUTING, TRIAL, DONE("0.5", "0.6", "12") }, FAKE_STAYS,
+	    NULL, 0, STAGES ON_TRIAL "supd was upgraded from 0.5 to 0.6; 12 workers went on, "
 	    "supd did not answer for 7 ms\n", "" },
 	{ { DONE("0.6", "0.6", "1") }, FAKE_STAYS, NULL, 0,
 	    "supd 0.6 was replaced by the same version; 1 worker went on, supd "
@@ -63,9 +67,9 @@ static const struct {
 	    "upgrade was refused: /usr/sbin/supd: cannot read a state of "
 	    "version 3; nothing was changed: the supd that runs is in "
 	    "charge\n" },
-	{ { CHECKING, EXECUTING, ERROR("io.supd.UpgradeFailed", "\"reason\":"
-	    "\"it was killed by SIGSEGV\"") }, FAKE_STAYS, NULL, 1, STAGES,
-	    "supctl: the new supd was executed and failed: it was killed by "
+	{ { CHECKING, EXECUTING, TRIAL, ERROR("io.supd.UpgradeFailed",
+	    "\"reason\":\"it was killed by SIGSEGV\"") }, FAKE_STAYS, NULL, 1,
+	    STAGES ON_TRIAL, "supctl: the new supd was executed and failed: it was killed by "
 	    "SIGSEGV; the old one is in charge again\n" },
 	{ { ERROR("org.varlink.service.MethodNotFound", "\"method\":"
 	    "\"io.supd.Upgrade\"") }, FAKE_STAYS, NULL, 1, "",
@@ -181,6 +185,33 @@ test_json(void **state)
 	    "\"pid\":4711,\"restarted\":{\"at_s\":");
 }
 
+/* Without its connection supctl asks until the trial has ended. */
+static void
+test_trial(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Upgrade", { CHECKING, EXECUTING, TRIAL }, FAKE_RESTARTS },
+		{ "Status", { STATUS("0.6", "{\"at_s\":@,\"why\":"
+		    "\"upgraded from supd 0.5\",\"on_trial\":true}") },
+		    FAKE_STAYS },
+		{ "Status", { STATUS("0.6", "{\"at_s\":@,\"why\":"
+		    "\"upgraded from supd 0.5\",\"on_trial\":true}") },
+		    FAKE_STAYS },
+		{ "Status", { STATUS("0.5", "{\"at_s\":@,\"why\":\"back from "
+		    "an upgrade that failed: SIGSEGV\",\"on_trial\":false}") },
+		    FAKE_STAYS }, { NULL } };
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	run = SUPCTL("upgrade");
+	assert_string_equal(run->output, STAGES ON_TRIAL);
+	assert_has(run->errors, "the upgrade did not come to an end: supd 0.5 "
+	    "is in charge, and was restarted ");
+	assert_has(run->errors, "failed: SIGSEGV");
+	assert_int_equal(run->code, 1);
+}
+
 int
 main(void)
 {
@@ -188,6 +219,7 @@ main(void)
 		cmocka_unit_test_teardown(test_ends, stop),
 		cmocka_unit_test_teardown(test_requests, stop),
 		cmocka_unit_test_teardown(test_json, stop),
+		cmocka_unit_test_teardown(test_trial, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
