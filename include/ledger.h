@@ -10,6 +10,7 @@
 #ifndef SUPD_LEDGER_H
 #define SUPD_LEDGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,10 @@ void ledger_close(void);
 
 /* Appends one line (JSON without newline). */
 void ledger_append(const char *json);
+
+/* Does a line tell the same of this deployment already?  A supd that was killed
+ * may have appended it, and have noted nowhere that it did. */
+bool ledger_has(const char *json);
 
 /* NULL, or a sentence: what is wrong and what happens to the lines. */
 const char *ledger_error(void);

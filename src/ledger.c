@@ -297,6 +297,21 @@ is_complete(const json_t *record)
 	return verdict != NULL && strcmp(verdict, "complete") == 0;
 }
 
+/* Of one service: do they tell of the same deployment, and the same of it? */
+static bool
+is_same(const json_t *a, const json_t *b)
+{
+	static const char *const members[] = {
+		"id", "revision", "started_time_s", "verdict",
+	};
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (!json_equal(json_object_get(a, members[i]),
+		    json_object_get(b, members[i])))
+			return false;
+	return true;
+}
+
 void
 ledger_open(const char *state_dir)
 {
@@ -338,6 +353,31 @@ ledger_append(const char *json)
 	}
 	ledger.pending[ledger.pending_count++] = line;
 	try_to_write();
+}
+
+bool
+ledger_has(const char *json)
+{
+	json_t *wanted = json_loads(json, 0, NULL), *record;
+	const char *service =
+	    json_string_value(json_object_get(wanted, "service")), *line;
+	struct search search;
+	size_t count = 0, size_bytes;
+	bool found = false;
+
+	assert(wanted == NULL || service != NULL);
+	if (wanted == NULL)             /* no memory */
+		return false;
+	search_begin(&search, service);
+	while (!found && count < HISTORY_LINES_MAX &&
+	    (record = search_next(&search, &line, &size_bytes)) != NULL) {
+		found = is_same(record, wanted);
+		json_decref(record);
+		count++;
+	}
+	search_end(&search);
+	json_decref(wanted);
+	return found;
 }
 
 const char *

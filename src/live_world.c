@@ -270,18 +270,27 @@ world_recall(void *ctx, const char *service)
 	return past;
 }
 
+/* Of one that began before supd was started anew, the supd before may have told
+ * the ledger in a turn that was lost. */
+static bool
+is_recorded(const struct live *live, const struct deployment *d,
+    const char *json)
+{
+	return d->started_s <= live->restarted_s && ledger_has(json);
+}
+
 static void
 world_record(void *ctx, const struct deployment *d)
 {
 	char *json = command_deployment_json(d);
 
-	(void)ctx;
 	if (json == NULL) {
 		log_error("%s: no memory to write the rollout of revision %u "
 		    "to the ledger", d->service, d->revision);
 		return;
 	}
-	ledger_append(json);
+	if (!is_recorded(ctx, d, json))
+		ledger_append(json);
 	free(json);
 	if (ledger_error() != NULL)
 		log_error("ledger: %s", ledger_error());

@@ -337,6 +337,75 @@ test_ready_is_remembered(void **state)
 	assert_int_equal(supd_wait(), 0);
 }
 
+/* Of the running rollout, how the ledger would tell that it is complete. */
+static void
+tell_ledger(void)
+{
+	json_t *status = rollout_status("web"), *line;
+	json_t *d = json_object_get(json_object_get(status, "rollout"),
+	    "deployment");
+	FILE *ledger = fopen(e2e_path("state/deployments.jsonl"), "a");
+
+	line = json_pack("{s:s, s:O, s:O, s:O, s:s}", "service", "web",
+	    "id", json_object_get(d, "id"),
+	    "revision", json_object_get(d, "revision"),
+	    "started_time_s", json_object_get(d, "started_time_s"),
+	    "verdict", "complete");
+	assert_non_null(line);
+	assert_non_null(ledger);
+	assert_int_equal(json_dumpf(line, ledger, 0), 0);
+	assert_int_equal(fputc('\n', ledger), '\n');
+	assert_int_equal(fclose(ledger), 0);
+	json_decref(line);
+	json_decref(status);
+}
+
+static unsigned
+count_lines(void)
+{
+	FILE *ledger = fopen(e2e_path("state/deployments.jsonl"), "r");
+	unsigned count = 0;
+	int byte;
+
+	assert_non_null(ledger);
+	while ((byte = fgetc(ledger)) != EOF)
+		count += byte == '\n';
+	fclose(ledger);
+	return count;
+}
+
+/* What the ledger was told in a turn that was lost is in it once; what comes
+ * later is, too. */
+static void
+test_ledger_was_told(void **state)
+{
+	(void)state;
+	e2e_install_counted("web", "v1", "");
+	assert_int_equal(mkfifo(e2e_path("gate"), 0600), 0);
+	e2e_write("hook", 0755, "#!/bin/sh\n: <gate\n");
+	e2e_configure("[service web]\ncommand = %s\nlisten = 127.0.0.1:%u\n"
+	    "workers = 1\nready = notify\nworking_directory = %s\n"
+	    "before_rollout = %s\n", e2e_path("web"), e2e_port(), e2e_path(""),
+	    e2e_path("hook"));
+	assert_true(supd_start_ready_how(SUPD_PLAIN, 1));
+	for (unsigned revision = 2; revision <= 3; revision++) {
+		assert_int_equal(count_lines(), revision - 1);
+		e2e_install_counted("web", "v", "");
+		supctl("reload", "web", "--no-wait");
+		assert_ended(0, "rolling out");
+		rollout_await_phase("web", "prepare");
+		if (revision == 2) {
+			tell_ledger();
+			supd_strike(SIGSEGV);
+		}
+		open_gate();
+		json_decref(rollout_await_verdict("web", revision, "complete"));
+	}
+	assert_int_equal(count_lines(), 3);
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+}
+
 int
 main(void)
 {
@@ -347,6 +416,7 @@ main(void)
 		E2E_TEST(test_damaged_world),
 		E2E_TEST(test_hook),
 		E2E_TEST(test_ready_is_remembered),
+		E2E_TEST(test_ledger_was_told),
 	};
 
 	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);

@@ -4,74 +4,13 @@
  * A full disk is RLIMIT_FSIZE here: write(2) then takes a part of a line and
  * fails with EFBIG, as it does with ENOSPC.
  */
-#include "ledger.h"
+#include "ledger_fixture.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "bounds.h"
-
-static char parent[32], directory[64], path[128];
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	strcpy(parent, "/tmp/test_ledger.XXXXXX");
-	if (mkdtemp(parent) == NULL)
-		return -1;
-	snprintf(directory, sizeof(directory), "%s/state", parent);
-	snprintf(path, sizeof(path), "%s/deployments.jsonl", directory);
-	signal(SIGXFSZ, SIG_IGN);
-	ledger_open(directory);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	ledger_close();
-	(void)unlink(path);
-	(void)rmdir(path);
-	(void)rmdir(directory);
-	return rmdir(parent);
-}
-
-static void
-limit_file(rlim_t size_bytes)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_FSIZE, &limit);
-	limit.rlim_cur = size_bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-static void
-append(const char *service, unsigned revision, const char *verdict)
-{
-	char json[256];
-
-	snprintf(json, sizeof(json), "{\"service\":\"%s\",\"revision\":%u,"
-	    "\"verdict\":\"%s\",\"fingerprint\":\"00000000000000%02x\"}",
-	    service, revision, verdict, revision);
-	ledger_append(json);
-}
 
 static void
 write_raw(const char *bytes, size_t size_bytes)
@@ -115,20 +54,6 @@ assert_lines(const char *service, size_t limit, ...)
 	assert_null(va_arg(arguments, const char *));
 	va_end(arguments);
 	free(lines);
-}
-
-static void
-assert_past(const char *service, uint32_t last, uint32_t good,
-    uint64_t fingerprint)
-{
-	uint32_t revision_last, revision_good;
-	uint64_t fingerprint_good;
-
-	ledger_past(service, &revision_last, &revision_good,
-	    &fingerprint_good);
-	assert_int_equal(revision_last, last);
-	assert_int_equal(revision_good, good);
-	assert_int_equal(fingerprint_good, fingerprint);
 }
 
 /* --- appending */
@@ -414,49 +339,6 @@ test_huge_file(void **state)
 	assert_lines("a", 10, "{\"service\":\"a\",\"n\":2}", NULL);
 }
 
-/* --- the past */
-
-static void
-test_past(void **state)
-{
-	(void)state;
-	assert_past("web", 0, 0, 0);
-	append("web", 4, "complete");
-	append("web", 5, "complete");
-	append("db", 40, "complete");
-	append("web", 6, "rolled-back");
-	assert_past("web", 6, 5, 5);
-	append("web", 4, "complete");           /* an undo */
-	assert_past("web", 6, 4, 4);
-	append("web", 7, "superseded");
-	append("web", 8, "aborted");
-	assert_past("web", 8, 4, 4);
-	assert_past("we", 0, 0, 0);
-	assert_past("db", 40, 40, 40);
-}
-
-static void
-test_past_of_damaged_records(void **state)
-{
-	(void)state;
-	append("web", 3, "complete");
-	ledger_append("{\"service\":\"web\",\"revision\":-1}");
-	ledger_append("{\"service\":\"web\",\"revision\":4294967305}");
-	ledger_append("{\"service\":\"web\",\"revision\":\"9\"}");
-	assert_past("web", 3, 3, 3);
-	ledger_append("{\"service\":\"db\",\"revision\":0,\"verdict\":"
-	    "\"complete\",\"fingerprint\":\"fedcba9876543210\"}");
-	assert_past("db", 0, 0, 0);
-	ledger_append("{\"service\":\"web\",\"revision\":5,\"verdict\":"
-	    "\"complete\",\"fingerprint\":\"xyz\"}");
-	assert_past("web", 5, 5, 0);
-	ledger_append("{\"service\":\"web\",\"revision\":6,\"verdict\":"
-	    "\"complete\",\"fingerprint\":\"fedcba9876543210\"}");
-	assert_past("web", 6, 6, UINT64_C(0xfedcba9876543210));
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int
 main(void)
 {
@@ -475,8 +357,6 @@ main(void)
 		TEST(test_long_lines),
 		TEST(test_many_lines),
 		TEST(test_huge_file),
-		TEST(test_past),
-		TEST(test_past_of_damaged_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
