@@ -415,9 +415,8 @@ replace_pid(struct memory *memory, pid_t old_pid, pid_t new_pid)
 	memcpy(&start_bytes, memory->bytes + START_OFFSET, sizeof(start_bytes));
 	text = memory->bytes + start_bytes;
 	snprintf(old, sizeof(old), "\"pid\":%d", (int)old_pid);
-	snprintf(new, sizeof(new), "\"pid\":%*d",
-	    (int)strlen(old) - (int)strlen("\"pid\":"), (int)new_pid);
-	assert_int_equal(strlen(old), strlen(new));
+	assert_int_equal(snprintf(new, sizeof(new), "\"pid\":%*d",
+	    (int)(strlen(old) - strlen("\"pid\":")), new_pid), strlen(old));
 	for (place = text; (place = strstr(place, old)) != NULL; count++)
 		memcpy(place, new, strlen(new));
 	assert_true(count > 0);
