@@ -95,7 +95,6 @@ forget(struct running *r)
 	*link = r->next;
 	close_way(r);
 	free(r);
-	live_world_changed();
 }
 
 void
@@ -192,11 +191,12 @@ live_run(struct live *live, const struct task_request *request, char *ret_text)
 	result = request->kind == TASK_PROBE ?
 	    start_probe(r, request, ret_text) :
 	    start_command(r, request, ret_text);
-	if (result < 0)
+	if (result < 0) {
 		forget(r);
-	else
+	} else {
 		live_keep_task(r);
-	live_world_changed();
+		live_world_changed();
+	}
 	return result;
 }
 

@@ -5,6 +5,9 @@
  * Probes are not worth it: they are killed, and asked again.  Where the parent has
  * started supd again tasks are nobody's children, and how they end cannot be
  * known; then none is carried.
+ *
+ * One that has ended stays in the text until that is written for something else:
+ * its fds are gone, and without them it is none.
  */
 #include "live_parts.h"
 

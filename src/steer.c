@@ -425,6 +425,15 @@ check_shard(const struct listener *listener, const struct shard *shard)
 	assert(shard->listener->lanes == listener->lanes);
 }
 
+/* Probes' ports are not told (listener_keep.c), and change often. */
+static bool
+is_told_alike(const struct steering *a, const struct steering *b)
+{
+	return a->steer == b->steer && a->stable == b->stable &&
+	    a->candidate == b->candidate &&
+	    a->weight_permille == b->weight_permille;
+}
+
 int
 listener_steer(struct listener *listener, const struct steering *wanted,
     char *ret_text)
@@ -443,12 +452,16 @@ listener_steer(struct listener *listener, const struct steering *wanted,
 		check_shard(listener, wanted->candidate);
 	for (uint32_t i = 0; i < wanted->probe_count; i++)
 		check_shard(listener, wanted->probes[i].shard);
+	/* What is told of the group should not tell of a steering that may be
+	 * refused. */
+	look_and_tell(lanes);
 	before = lanes->steering;
 	lanes->steering = *wanted;
-	lanes_refresh(lanes);
+	attach(lanes);
 	error = lanes->state.attach_error;
 	if (error == 0) {
-		listener_changed();
+		if (!is_told_alike(&before, wanted))
+			listener_changed();
 		return 0;
 	}
 	lanes->steering = before;

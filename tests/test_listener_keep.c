@@ -167,6 +167,77 @@ test_split_goes_on(void **state)
 }
 
 static void
+expect_told(const struct lane_pair *pair, const struct steering *wanted)
+{
+	json_t *now;
+
+	forget_changes();
+	assert_int_equal(listener_steer(pair->listener, wanted, text), 0);
+	assert_int_equal(change_count, 1);
+	now = listener_save();
+	assert_true(json_equal(now, changes[0]));
+	json_decref(now);
+}
+
+/* A probe's way comes and goes with each, and is in no text. */
+static void
+test_what_is_told(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port());
+	struct steering wanted = *listener_steering(pair.listener);
+
+	(void)state;
+	wanted.candidate = pair.shards[1];
+	expect_told(&pair, &wanted);
+	wanted.weight_permille = 1;
+	expect_told(&pair, &wanted);
+	wanted.steer = STEER_SOURCE_IP;
+	expect_told(&pair, &wanted);
+	wanted.stable = pair.shards[1];
+	expect_told(&pair, &wanted);
+	forget_changes();
+	for (wanted.probe_count = 2; wanted.probe_count-- > 0;) {
+		wanted.probes[0] = (struct probe_port){ 1, pair.shards[0] };
+		assert_int_equal(listener_steer(pair.listener, &wanted, text),
+		    0);
+		assert_int_equal(listener_steering(pair.listener)->probe_count,
+		    wanted.probe_count);
+		assert_int_equal(change_count, 0);
+	}
+	pair_close(&pair);
+}
+
+/* A third socket is told, and not a steering that is refused. */
+static void
+test_refused_is_not_told(void **state)
+{
+	struct lane_pair pair = pair_open("127.0.0.1", free_port());
+	struct steering wanted = *listener_steering(pair.listener);
+	struct listener_spec spec = *pair.listener->spec;
+	const int on = 1;
+	json_t *now;
+	int fd;
+
+	(void)state;
+	for (int lane = 0; lane < LANES; lane++)
+		assert_int_equal(setsockopt(pair.shards[lane]->fd, SOL_SOCKET,
+		    SO_LOCK_FILTER, &on, sizeof(on)), 0);
+	fd = listener_address_bind(&spec, true, text);
+	assert_true(fd >= 0);
+	assert_int_equal(listen(fd, BACKLOG), 0);
+	forget_changes();
+	wanted.candidate = pair.shards[1];
+	wanted.weight_permille = 500;
+	assert_true(listener_steer(pair.listener, &wanted, text) < 0);
+	assert_int_equal(change_count, 1);
+	now = listener_save();
+	assert_true(json_equal(now, changes[0]));
+	json_decref(now);
+	close(fd);
+	pair_close(&pair);
+}
+
+static void
 test_doubt_goes_on(void **state)
 {
 	struct lane_pair pair = pair_open("127.0.0.1", free_port());
@@ -273,6 +344,8 @@ group(void)
 		KEEP_TEST(test_numbers_are_new),
 		KEEP_TEST(test_labels_go_on),
 		KEEP_TEST(test_split_goes_on),
+		KEEP_TEST(test_what_is_told),
+		KEEP_TEST(test_refused_is_not_told),
 		KEEP_TEST(test_doubt_goes_on),
 		KEEP_TEST(test_order_goes_on),
 		KEEP_TEST(test_twins),
