@@ -231,13 +231,24 @@ leave_out(struct listener *l)
  * Steering
  */
 
+/* NULL: it is not there, or at another address. */
+static struct shard *
+find_at(const struct lanes *lanes, uint32_t number)
+{
+	struct shard *s = lanes_first(lanes);
+
+	while (s != NULL && s->number != number)
+		s = lanes_next(s);
+	return s;
+}
+
 static void
 restore_lanes(struct lanes *lanes, const struct listener_record *record)
 {
 	struct steering steering = {
 		.steer = record->steer,
-		.stable = listener_shard(record->stable),
-		.candidate = listener_shard(record->candidate),
+		.stable = find_at(lanes, record->stable),
+		.candidate = find_at(lanes, record->candidate),
 		.weight_permille = record->weight_permille,
 	};
 	struct socket_group group = { .count = 0 };

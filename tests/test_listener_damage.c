@@ -148,6 +148,49 @@ test_numbers_clash(void **state)
 	assert_non_null(strstr(text, "has the number"));
 	assert_int_equal(carry_leave(), 2);
 	json_decref(saved);
+	saved = end_a_pair();
+	set_at(saved, "0/shards/0/number", "1");
+	set_at(saved, "0/shards/1/number", "1");
+	assert_int_equal(listener_restore(saved, text), -1);
+	assert_non_null(strstr(text, "listener 1"));
+	assert_non_null(strstr(text, "has the number"));
+	assert_int_equal(carry_leave(), 2);
+	json_decref(saved);
+}
+
+/* As one that has a part at an address, a shard of another is none. */
+static void
+test_shard_of_another_address(void **state)
+{
+	static const char *const parts[] = { "0/stable", "0/candidate" };
+	char number[16];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct listener_spec spec = spec_of(SPEC_IPV6);
+		struct shard *other = open_or_fail(&spec);
+		struct lane_pair pair = pair_open("127.0.0.1", free_port());
+		struct steering now;
+		uint32_t numbers[LANES];
+		json_t *saved;
+
+		pair_steer(&pair, STEER_RANDOM, 500);
+		numbers_of(&pair, numbers);
+		snprintf(number, sizeof(number), "%u", other->number);
+		saved = listener_save();        /* the newest comes first */
+		end_supd();
+		set_at(saved, parts[i], number);
+		restore_or_fail(saved);
+		pair = pair_again(numbers);
+		listener_restored();
+		now = *listener_steering(pair.listener);
+		assert_ptr_equal(now.stable, pair.shards[i == 0 ? 1 : 0]);
+		assert_null(now.candidate);
+		assert_int_equal(listener_steer(pair.listener, &now, text), 0);
+		pair_close(&pair);
+		json_decref(saved);
+		forget_changes();
+	}
 }
 
 /* More labels at one address than there can be. */
@@ -254,6 +297,7 @@ group(void)
 		KEEP_TEST(test_what_is_wrong),
 		KEEP_TEST(test_not_a_list),
 		KEEP_TEST(test_numbers_clash),
+		KEEP_TEST(test_shard_of_another_address),
 		KEEP_TEST(test_too_many_shards),
 		KEEP_TEST(test_any_damage),
 	};
