@@ -2,8 +2,8 @@
  * The list of what is stored, and whether it has hung up.
  *
  * Stored fds are watched by an epoll(7) of their own, since all that is asked
- * is whether they have hung up or have an error: to wait for nothing else libev
- * knows no way, and the unread bytes of a client would wake it without end.
+ * is whether they have hung up or have an error.  libev cannot wait for nothing
+ * else, and the unread bytes of a client would wake it without end.
  *
  * supd never waits for what it has stored.  Closing a socket does if SO_LINGER
  * says so: such a one is refused, and one that was made so later is unmade
@@ -107,7 +107,7 @@ store_unlink(struct stored **link)
 	s->count--;
 	carry_name(stored, name);
 	carry_drop(name);
-	/* Others may have the same open file, and then it stays watched. */
+	/* close() does not do it where others have the same open file. */
 	if (!stored->unwatched)
 		(void)epoll_ctl(hang_ups.epoll_fd, EPOLL_CTL_DEL, stored->fd,
 		    NULL);
@@ -192,16 +192,14 @@ store_open_hang_ups(void)
 	return 0;
 }
 
-/* What cannot hang up, a file say, is not watched (EPERM). */
+/* What cannot hang up, a file say, cannot be watched (EPERM). */
 static void
 watch_hang_up(struct stored *stored)
 {
 	struct epoll_event event = { .data.ptr = stored };
 
-	if (stored->unwatched)
-		return;
-	if (store_open_hang_ups() == 0 && epoll_ctl(hang_ups.epoll_fd, EPOLL_CTL_ADD,
-	    stored->fd, &event) == 0)
+	if (store_open_hang_ups() == 0 && epoll_ctl(hang_ups.epoll_fd,
+	    EPOLL_CTL_ADD, stored->fd, &event) == 0)
 		return;
 	if (errno != EPERM)
 		log_warning("%s: the stored file descriptor %s cannot be "
@@ -214,11 +212,12 @@ store_set_unwatched(struct stored *stored, bool unwatched)
 {
 	if (stored->unwatched == unwatched)
 		return;
+	stored->unwatched = unwatched;
 	if (unwatched)
 		(void)epoll_ctl(hang_ups.epoll_fd, EPOLL_CTL_DEL, stored->fd,
 		    NULL);
-	stored->unwatched = unwatched;
-	watch_hang_up(stored);
+	else
+		watch_hang_up(stored);
 }
 
 struct stored *
@@ -248,7 +247,8 @@ store_append(struct store_service *s, const char *name, int fd,
 	s->count++;
 	carry_name(stored, carried);
 	carry_put(carried, &stored->fd, 1, true);
-	watch_hang_up(stored);
+	if (!unwatched)
+		watch_hang_up(stored);
 	return stored;
 }
 
