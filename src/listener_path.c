@@ -267,28 +267,34 @@ open_fifo(int node_fd, const struct listener_spec *spec)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* The fd that it is served by: the socket's, or a new one. */
+/* Of the node that was made: the fd that it is served by, the socket's or a new
+ * one. */
 static int
-bind_node(int fd, const struct listener_spec *spec, struct path_node *ret_node,
+take_node(int fd, const struct listener_spec *spec, struct path_node *ret_node,
     char *ret_text)
 {
-	int node_fd, result = say_made(spec, make_node(fd, spec), ret_text);
+	int result, node_fd = open_node(&spec->address, ret_node);
 
-	if (result != 0)
-		return result;
-	node_fd = open_node(&spec->address, ret_node);
-	result = node_fd < 0 ? node_fd : set_node(node_fd, spec);
-	if (result == 0)
-		result = spec->address.kind == ADDRESS_FIFO ?
-		    open_fifo(node_fd, spec) : fd;
+	if (node_fd < 0) {
+		listener_say(ret_text, spec, "cannot look at the path that was"
+		    " bound: %s", strerror(-node_fd));
+		return node_fd;
+	}
+	result = set_node(node_fd, spec);
+	if (result != 0) {
+		listener_say(ret_text, spec, "cannot set mode %04o and owner"
+		    " '%.100s': %s", (unsigned)spec->mode,
+		    spec->owner ? spec->owner : "", strerror(-result));
+	} else if (spec->address.kind == ADDRESS_FIFO) {
+		result = fd = open_fifo(node_fd, spec);
+		if (fd < 0)
+			listener_say(ret_text, spec, "cannot open the FIFO:"
+			    " %s", strerror(-fd));
+	}
 	fd_close(node_fd);
 	if (result >= 0)
-		return result;
-	if (node_fd >= 0)
-		listener_path_remove(&spec->address, ret_node);
-	listener_say(ret_text, spec, "cannot set mode %04o and owner '%.100s':"
-	    " %s", (unsigned)spec->mode, spec->owner ? spec->owner : "",
-	    strerror(-result));
+		return fd;
+	listener_path_remove(&spec->address, ret_node);
 	return result;
 }
 
@@ -326,13 +332,12 @@ listener_path_bind(const struct listener_spec *spec,
 		result = fd = open_socket(spec, ret_text);
 	if (result < 0)
 		return result;
-	if (file)
-		result = bind_node(fd, spec, ret_node, ret_text);
-	else
-		result = say_made(spec, make_node(fd, spec), ret_text);
+	result = say_made(spec, make_node(fd, spec), ret_text);
+	if (result == 0)
+		result = file ? take_node(fd, spec, ret_node, ret_text) : fd;
 	if (result < 0)
 		fd_close(fd);
-	return result < 0 ? result : file ? result : fd;
+	return result;
 }
 
 int
@@ -377,27 +382,33 @@ is_bound_to(uint64_t socket_inode, const struct path_node *node)
 	    found.udiag_vfs_ino == (uint32_t)node->inode;
 }
 
+/* A socket is another file than the node that it is bound to; a FIFO is it. */
+static bool
+is_served_by(const struct address *address, const struct path_node *node,
+    int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return false;
+	if (address->kind != ADDRESS_FIFO)
+		return is_bound_to(status.st_ino, node);
+	return status.st_dev == node->device && status.st_ino == node->inode;
+}
+
 bool
 listener_path_leads_to(const struct address *address, int fd,
     struct path_node *ret_node)
 {
 	struct path_node node = { 0, 0 };
-	struct stat status;
 	int node_fd;
-	bool leads;
+	bool leads = true;
 
-	if (!address_has_file(address)) {
-		*ret_node = node;
-		return true;
+	if (address_has_file(address)) {
+		node_fd = open_node(address, &node);
+		leads = node_fd >= 0 && is_served_by(address, &node, fd);
+		fd_close(node_fd);
 	}
-	node_fd = open_node(address, &node);
-	leads = node_fd >= 0 && fstat(fd, &status) == 0;
-	if (leads)
-		leads = address->kind == ADDRESS_FIFO ?
-		    status.st_dev == node.device &&
-		    status.st_ino == node.inode :
-		    is_bound_to(status.st_ino, &node);
-	fd_close(node_fd);
 	if (leads)
 		*ret_node = node;
 	return leads;
@@ -413,7 +424,8 @@ listener_path_remove(const struct address *address,
 	if (!address_has_file(address))
 		return;
 	node_fd = open_node(address, &found);
+	/* If it stays, it is a stale one, which the next bind replaces. */
 	if (node_fd >= 0 && nodes_equal(&found, node))
-		(void)unlink(address->path);    /* as good as closed in any */
-	fd_close(node_fd);                      /* case */
+		(void)unlink(address->path);
+	fd_close(node_fd);
 }

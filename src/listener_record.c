@@ -131,6 +131,16 @@ listener_record_spec(const struct listener_record *record)
  */
 
 static const char *
+check_path(const struct listener_record *record)
+{
+	if (record->path[0] == '/')
+		return NULL;
+	if (record->path[0] == '@' && record->kind != ADDRESS_FIFO)
+		return NULL;
+	return "its path is not absolute";
+}
+
+static const char *
 check_address(const struct listener_record *record)
 {
 	struct listener_spec spec = listener_record_spec(record);
@@ -140,15 +150,14 @@ check_address(const struct listener_record *record)
 	if (record->name[0] == '\0' || record->address_text == NULL)
 		return "it has no name, or no address";
 	if (record->family == ADDRESS_UNIX)
-		return record->path[0] == '/' || (record->path[0] == '@' &&
-		    record->kind != ADDRESS_FIFO) ? NULL :
-		    "its path is not absolute";
+		return check_path(record);
 	if (record->kind != ADDRESS_STREAM && record->kind != ADDRESS_DATAGRAM)
 		return "only TCP and UDP have a port";
 	if (record->port == 0 || record->port > UINT16_MAX)
 		return "its port is none";
-	return listener_address_resolve(&spec.address, &sockaddr,
-	    &bytes) == 0 ? NULL : "its host is none";
+	if (listener_address_resolve(&spec.address, &sockaddr, &bytes) != 0)
+		return "its host is none";
+	return NULL;
 }
 
 static const char *
@@ -201,16 +210,19 @@ check(const struct listener_record *record)
 
 	if (wrong == NULL)
 		wrong = check_shards(record);
-	return wrong != NULL ? wrong : check_lanes(record);
+	if (wrong == NULL)
+		wrong = check_lanes(record);
+	return wrong;
 }
 
-static bool
-has_number(const struct listener_record *record, uint32_t number)
+static uint32_t
+count_number(const struct listener_record *record, uint32_t number)
 {
+	uint32_t count = 0;
+
 	for (uint32_t i = 0; i < listener_record_shards(record); i++)
-		if (record->shards[i].number == number)
-			return true;
-	return false;
+		count += record->shards[i].number == number;
+	return count;
 }
 
 /* With those before it and within itself. */
@@ -220,14 +232,13 @@ numbers_clash(const struct listener_record *records, size_t index)
 	const struct listener_record *record = &records[index];
 
 	for (uint32_t i = 0; i < listener_record_shards(record); i++) {
-		uint32_t number = record->shards[i].number;
+		uint32_t count = 0;
 
-		for (uint32_t k = 0; k < i; k++)
-			if (record->shards[k].number == number)
-				return true;
-		for (size_t k = 0; k < index; k++)
-			if (has_number(&records[k], number))
-				return true;
+		for (size_t k = 0; k <= index; k++)
+			count += count_number(&records[k],
+			    record->shards[i].number);
+		if (count > 1)
+			return true;
 	}
 	return false;
 }

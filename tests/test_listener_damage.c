@@ -22,6 +22,8 @@ static const struct damage damages[] = {
 	{ "0/address_text", NULL, "no address" },
 	{ "0/family", "\"IPX\"", "IPV4" },
 	{ "0/family", "\"UNIX\"", "path" },
+	{ "0", "{\"name\":\"web\",\"address_text\":\"fifo:@x\",\"family\":"
+	    "\"UNIX\",\"kind\":\"FIFO\",\"path\":\"@x\"}", "absolute" },
 	{ "0/kind", "\"FIFO\"", "only TCP and UDP" },
 	{ "0/kind", "\"RAW\"", "SEQPACKET" },
 	{ "0/host", "\"web.example\"", "host" },

@@ -247,6 +247,29 @@ occupy_kind(const struct listener_spec *spec)
 	return fd;
 }
 
+/* What is at the path by now is not what an earlier supd left. */
+static void
+test_path_is_anothers(void **state)
+{
+	(void)state;
+	for (int i = 0; i < KINDS; i++) {
+		struct listener_spec spec = spec_number(i);
+		int fd;
+
+		if (!address_has_file(&spec.address))
+			continue;
+		(void)open_or_fail(&spec);
+		end_supd();
+		assert_int_equal(unlink(spec.address.path), 0);
+		fd = occupy_kind(&spec);
+		assert_null(listener_open(&spec, text));
+		assert_non_null(strstr(text, "another process listens"));
+		listener_restored();
+		close(fd);
+		assert_int_equal(unlink(spec.address.path), 0);
+	}
+}
+
 /* Who is there is left alone, also one that would share; what is left of
  * somebody is replaced. */
 static void
@@ -391,6 +414,7 @@ group(void)
 		KEEP_TEST(test_serves),
 		KEEP_TEST(test_goes_on),
 		KEEP_TEST(test_is_found_again_without_a_text),
+		KEEP_TEST(test_path_is_anothers),
 		KEEP_TEST(test_in_use),
 		KEEP_TEST(test_another_kind),
 		KEEP_TEST(test_no_lanes),
