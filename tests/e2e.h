@@ -308,7 +308,8 @@ json_t *service_status(const char *name);
 /* A number of an object in it, or its length if it is a list. */
 uint64_t status_number(const char *service, const char *key);
 
-/* The pid of a worker of this revision (0: any) in state ready. */
+/* The pid of a worker of this revision (0: any) in state ready; fails if there
+ * is none. */
 pid_t worker_pid(const char *service, unsigned revision);
 
 /* All of its workers, such as "17 18 "; good for four calls. */

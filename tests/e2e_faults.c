@@ -70,7 +70,6 @@ test_kills_during_reloads(void **state)
 		supctl_begin(&reload, "reload", "web");
 		log_await(i % 2 == 0 ? "step 2 of 4" : "step 3 of 4");
 		victim = worker_pid("web", i % 3 == 0 ? i + 2 : stable);
-		assert_true(victim > 1);
 		kill(victim, SIGKILL);  /* it may have gone by itself */
 		good += program_end(&reload) == 0;
 		assert_true(program_code == 0 || program_code == 1);

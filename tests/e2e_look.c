@@ -237,6 +237,7 @@ worker_pid(const char *service, unsigned revision)
 			    "pid"));
 	}
 	json_decref(status);
+	assert_true(pid > 1);           /* or a kill() would be our own end */
 	return pid;
 }
 
