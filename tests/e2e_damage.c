@@ -290,6 +290,9 @@ test_orphans(void **state)
 	log_await_count(" started\n", WORKERS);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	log_await("which nobody claimed, has ended");
+	/* Somebody of its own ends: now it looks for orphans. */
+	supctl("signal", "web", "KILL");
+	log_await("was ended by signal 9");
 	assert_string_equal(ask_version(target), "v1");
 	log_await_ready(WORKERS);
 	log_await_count("which nobody claimed, has ended", WORKERS);
@@ -344,17 +347,8 @@ read_memory(struct memory *memory)
 	close(fd);
 }
 
-/* While supd is stopped; what is behind is empty. */
-static void
-write_memory(int fd, const struct memory *memory)
-{
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(pwrite(fd, memory->bytes, memory->size_bytes, 0),
-	    memory->size_bytes);
-	close(fd);
-}
-
-/* It crashes as if this were the last that it has written. */
+/* It crashes as if this were the last that it has written; what is behind is
+ * empty. */
 static void
 crash_with(const struct memory *memory)
 {
@@ -362,7 +356,10 @@ crash_with(const struct memory *memory)
 	pid_t pid = supd_own_pid();
 
 	assert_int_equal(kill(pid, SIGSTOP), 0);
-	write_memory(fd, memory);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, memory->bytes, memory->size_bytes, 0),
+	    memory->size_bytes);
+	close(fd);
 	assert_int_equal(kill(pid, SIGSEGV), 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
 }
@@ -408,17 +405,20 @@ put_sums_right(char *text)
 static void
 replace_pid(struct memory *memory, pid_t old_pid, pid_t new_pid)
 {
-	char old[32], new[32], *text, *place;
+	char old[32], new[32], *text, *place, *rest;
 	uint64_t start_bytes;
 	unsigned count = 0;
 
 	memcpy(&start_bytes, memory->bytes + START_OFFSET, sizeof(start_bytes));
 	text = memory->bytes + start_bytes;
-	snprintf(old, sizeof(old), "\"pid\":%d", (int)old_pid);
-	assert_int_equal(snprintf(new, sizeof(new), "\"pid\":%*d",
-	    (int)(strlen(old) - strlen("\"pid\":")), new_pid), strlen(old));
-	for (place = text; (place = strstr(place, old)) != NULL; count++)
+	snprintf(old, sizeof(old), "\"pid\":%d,", (int)old_pid);
+	snprintf(new, sizeof(new), "\"pid\":%d,", (int)new_pid);
+	for (place = text; (place = strstr(place, old)) != NULL; count++) {
+		rest = place + strlen(old);
+		memmove(place + strlen(new), rest, strlen(rest) + 1);
 		memcpy(place, new, strlen(new));
+		memory->size_bytes += strlen(new) - strlen(old);
+	}
 	assert_true(count > 0);
 	put_sums_right(text);
 }
