@@ -49,16 +49,16 @@ twice_3(const struct carried *c)
 	(void)raise(SIGABRT);           /* within 10 s */
 }
 
-/* Who follows such a stack crashes as well. */
+/* Who follows such a stack crashes as well, by the same signal. */
 static void
 damaged_1(const struct carried *c)
 {
 	prepare(c);
 	put("a", "a", false);
 #ifdef __x86_64__
-	__asm__ volatile("mov $16, %rsp\n\tmov %rsp, %rbp\n\tud2");
+	__asm__ volatile("mov $16, %rsp\n\tmov %rsp, %rbp\n\tpush %rax");
 #else
-	(void)raise(SIGILL);
+	(void)raise(SIGSEGV);
 #endif
 }
 
@@ -114,11 +114,18 @@ child_1(const struct carried *c)
 	must(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
+static void
+child_2(const struct carried *c)
+{
+	(void)c;
+	must(!"the child was executed again");
+}
+
 static const struct walk walks[] = {
 	{ "twice", { twice_1, twice_2, twice_3 } },
 	{ "damaged", { damaged_1, damaged_2 } },
 	{ "back", { back_1, back_2, back_3 } },
-	{ "child", { child_1 } },
+	{ "child", { child_1, child_2 } },
 	{ NULL, { NULL } },
 };
 

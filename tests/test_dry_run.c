@@ -21,9 +21,10 @@
 #include "live_parts.h"
 #include "state_fixture.h"
 
-/* The answer to these two texts; `cut` bytes of them are missing. */
+/* The answer to these two texts; `cut` bytes of them are missing, or -1: there is
+ * one more. */
 static int
-ask(const char *state, const char *world, size_t cut)
+ask(const char *state, const char *world, int cut)
 {
 	int fd = memfd_create("test", MFD_CLOEXEC), result;
 	char *text;
@@ -31,7 +32,7 @@ ask(const char *state, const char *world, size_t cut)
 	    strlen(world), state, world);
 
 	assert_true(size > 0);
-	assert_int_equal(write(fd, text, (size_t)size - cut), size - (int)cut);
+	assert_int_equal(write(fd, text, (size_t)(size - cut)), size - cut);
 	result = live_resume_check(fd);
 	free(text);
 	(void)close(fd);
@@ -47,6 +48,7 @@ test_samples(void **state)
 	(void)state;
 	assert_int_equal(ask(engine, world, 0), 0);
 	assert_int_equal(ask(engine, world, 1), 1);
+	assert_int_equal(ask(engine, world, -1), 1);
 	assert_int_equal(ask("", world, 0), 1);
 	assert_int_equal(ask(engine, "", 0), 1);
 	assert_int_equal(ask(engine, "{}", 0), 1);

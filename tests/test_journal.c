@@ -61,20 +61,30 @@ test_appended(void **state)
 	assert_int_equal(j.fd, -1);
 }
 
+/* Until the new one counts, the old one has to be whole, with a zero behind. */
+static void
+assert_apart(const struct journal *old, const struct journal *new)
+{
+	assert_true(new->end_bytes < old->start_bytes ||
+	    new->start_bytes > old->end_bytes);
+}
+
 /* Longer and shorter ones by turns, so that both places are used. */
 static void
 test_replaced(void **state)
 {
 	static const size_t sizes[] = { 1, 4095, 4096, 4097, 20000, 3, 100000,
-		99999, 5, 12288, 1 };
-	struct journal j;
+		99999, 5, 12287, 12288, 8191, 12288, 12288, 1 };
+	struct journal j, old;
 
 	(void)state;
 	assert_int_equal(journal_open(&j, "test"), 0);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		char *text = many((char)('a' + i), sizes[i]);
 
+		old = j;
 		assert_int_equal(journal_replace(&j, text, sizes[i]), 0);
+		assert_apart(&old, &j);
 		assert_found(&j, text);
 		assert_int_equal(journal_append(&j, "+", 1), 0);
 		text = realloc(text, sizes[i] + 2);
@@ -95,10 +105,11 @@ test_memory_is_given_back(void **state)
 
 	(void)state;
 	assert_int_equal(journal_open(&j, "test"), 0);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50; i++) {
 		assert_int_equal(journal_replace(&j, text, 1 << 20), 0);
-	assert_int_equal(fstat(j.fd, &status), 0);
-	assert_true(status.st_blocks * 512 <= (1 << 20) + 3 * 4096);
+		assert_int_equal(fstat(j.fd, &status), 0);
+		assert_true(status.st_blocks * 512 <= (1 << 20) + 3 * 4096);
+	}
 	journal_close(&j);
 	free(text);
 }
@@ -114,6 +125,8 @@ test_half_replaced(void **state)
 	assert_int_equal(journal_replace(&j, "old", 3), 0);
 	assert_int_equal(pwrite(j.fd, "half of a new on", 16,
 	    j.start_bytes + 4096), 16);
+	assert_int_equal(pwrite(j.fd, "half of a new on", 16,
+	    j.start_bytes - 4096), 16);
 	assert_found(&j, "old");
 	assert_int_equal(journal_replace(&j, "new", 3), 0);
 	assert_found(&j, "new");
@@ -140,6 +153,10 @@ test_foreign(void **state)
 	(void)close(ends[1]);
 	assert_int_equal(journal_open(&j, "test"), 0);
 	assert_int_equal(pwrite(j.fd, &far, sizeof(far), 16), sizeof(far));
+	assert_int_equal(journal_adopt(&j, j.fd), -EBADMSG);
+	(void)close(j.fd);
+	assert_int_equal(journal_open(&j, "test"), 0);
+	assert_int_equal(pwrite(j.fd, "another ", 8, 0), 8);
 	assert_int_equal(journal_adopt(&j, j.fd), -EBADMSG);
 	(void)close(j.fd);
 }
