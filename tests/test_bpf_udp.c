@@ -123,6 +123,30 @@ addresses_are_spread_evenly(void **state)
 	}
 }
 
+/* A port that follows from the address, as behind some routers. */
+static void
+both_in_step_are_spread_evenly(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * WEIGHT_COUNT; i++) {
+		uint32_t got = 0;
+
+		compile(STEER_RANDOM, weights[i / 2]);
+		for (uint32_t k = 1; k <= FLOWS; k++) {
+			struct packet packet = datagram(i % 2, (uint16_t)k);
+
+			if (i % 2 == 0) {
+				packet_set_source_4(&packet, 0x0a000000 + k);
+			} else {
+				packet.bytes[10] = (uint8_t)(k >> 8);
+				packet.bytes[11] = (uint8_t)k;
+			}
+			got += machine_run(&machine, &packet) == NEW;
+		}
+		assert_share(got, FLOWS, weights[i / 2]);
+	}
+}
+
 /* Not by chance, not by what is behind the headers, not by the other end. */
 static void
 a_flow_is_never_split(void **state)
@@ -226,6 +250,7 @@ main(void)
 		cmocka_unit_test(nothing_and_everything_are_exact),
 		cmocka_unit_test(ports_are_spread_evenly),
 		cmocka_unit_test(addresses_are_spread_evenly),
+		cmocka_unit_test(both_in_step_are_spread_evenly),
 		cmocka_unit_test(a_flow_is_never_split),
 		cmocka_unit_test(an_extension_leaves_the_address),
 		cmocka_unit_test(by_address_the_port_does_not_count),

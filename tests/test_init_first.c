@@ -222,6 +222,16 @@ is_of(const char *path, unsigned long magic)
 	    (unsigned long)status.f_type == magic;
 }
 
+/* devtmpfs says of itself that it is tmpfs, so that is not enough. */
+static bool
+is_mounted(const char *path, const char *parent)
+{
+	struct stat here, above;
+
+	return stat(path, &here) == 0 && stat(parent, &above) == 0 &&
+	    here.st_dev != above.st_dev;
+}
+
 /* In namespaces of its own, as process 1.  Returns a line that is wrong. */
 static int
 mount_all(const char *root)
@@ -240,7 +250,7 @@ mount_all(const char *root)
 		return __LINE__;
 	if (stat("/dev/null", &status) < 0 || !S_ISCHR(status.st_mode) ||
 	    access("/dev/pts/ptmx", F_OK) < 0 ||
-	    !is_of("/dev/shm", TMPFS_MAGIC))
+	    !is_of("/dev/shm", TMPFS_MAGIC) || !is_mounted("/dev/shm", "/dev"))
 		return __LINE__;
 	if (!is_of("/run", TMPFS_MAGIC) || mkdir("/run/mine", 0755) < 0)
 		return __LINE__;

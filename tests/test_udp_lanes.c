@@ -267,6 +267,7 @@ test_broken_lane(void **state)
 	assert_true(pair.shards[1]->broken);
 	assert_int_equal(shard_renew(pair.shards[1]), 0);
 	expect_lane_of_all(&pair, 1);
+	shard_unref(join_or_fail(pair.listener));
 	close(held);
 	assert_int_equal(listener_strangers(pair.listener), 0);
 	expect_lane_of_all(&pair, 1);
