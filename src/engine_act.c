@@ -126,6 +126,22 @@ engine_kill(struct engine *engine, struct service *s, struct worker *w)
 	    release->spec->kill_mode);
 }
 
+/* Where it is a probe that makes ready, that has said why not. */
+static void
+explain_probe(struct service *s, const struct action *a)
+{
+	const struct lane_probe *probe = &s->judge.probes[LANE_CANDIDATE];
+	const struct release *release = service_release(s, a->revision);
+	char *reason = s->deployment.reason;
+	size_t used = strlen(reason);
+
+	if (a->fault != FAULT_NOT_READY || release == NULL ||
+	    release->spec->ready != READY_PROBE || probe->failing_count == 0)
+		return;
+	(void)snprintf(reason + used, sizeof(s->deployment.reason) - used,
+	    "; its last probe: %.100s", probe->text);
+}
+
 /* The sentence that says why a rollout goes back; kept for its report. */
 static void
 explain(struct service *s, const struct action *a)
@@ -143,6 +159,7 @@ explain(struct service *s, const struct action *a)
 		    sizeof(s->deployment.reason), "%s: %s",
 		    engine_worker_name(s, a->id, a->revision, name,
 		    sizeof(name)), rollout_fault_text(a->fault));
+	explain_probe(s, a);
 }
 
 static void

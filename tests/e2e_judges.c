@@ -15,10 +15,10 @@ static char target[32];
 
 /* A build v1 in charge; `end` is behind the last of the keys. */
 static void
-begin_with(const char *keys, const char *end)
+begin_with(const char *options, const char *keys, const char *end)
 {
 	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
-	e2e_install_counted("web", "v1", "");
+	e2e_install_counted("web", "v1", options);
 	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
 	    "workers = %d\nstrategy = canary\nsteps = 50%% 200ms, 100%%\n"
 	    "%s%s\n", e2e_path("web"), target, WORKERS, keys, end);
@@ -34,7 +34,7 @@ begin(const char *keys, const char *script)
 	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
 	e2e_write("judge", 0755, text);
 	snprintf(text, sizeof(text), "ready = notify\n%s", keys);
-	begin_with(text, e2e_path("judge"));
+	begin_with("", text, e2e_path("judge"));
 	e2e_install_counted("web", "v2", "");
 }
 
@@ -284,7 +284,7 @@ check_probe(const char *keys, const char *options, const char *text)
 	struct program reload;
 	struct load load;
 
-	begin_with(PROBE, keys);
+	begin_with("", PROBE, keys);
 	load_start(&load, target, RATE, 0);
 	load_await_version(&load, "v1");
 	e2e_install_counted("web", "v2", options);
@@ -338,7 +338,7 @@ static void
 test_probe_fails_for_both(void **state)
 {
 	(void)state;
-	begin_with(PROBE, "ready = notify\nprobe_body = database");
+	begin_with("", PROBE, "ready = notify\nprobe_body = database");
 	e2e_install_counted("web", "v2", "");
 	supctl("reload", "web", "--no-wait");
 	rollout_await_phase("web", "paused");
@@ -353,12 +353,29 @@ test_probe_fails_for_both(void **state)
 	supd_stop();
 }
 
+/* Else nobody says it. */
+static void
+test_probe_makes_ready(void **state)
+{
+	(void)state;
+	begin_with("--silent", PROBE, "ready = probe\nready_timeout = 10s");
+	assert_true(worker_totals("v1").health_requests > 0);
+	e2e_install_counted("web", "v2", "--silent");
+	supctl("reload", "web");
+	assert_ended(0, "revision 2 is in charge");
+	assert_true(worker_totals("v2").health_requests > 0);
+	assert_string_equal(ask_version(target), "v2");
+	supd_stop();
+}
+
 static void
 test_probe_makes_ready_and_hangs(void **state)
 {
 	(void)state;
-	check_probe("ready = probe\nready_timeout = 2s", "--health-hangs",
-	    "no answer within 300 ms");
+	check_probe("ready = probe\nready_timeout = 2s",
+	    "--silent --health-hangs", "a new worker was not ready within "
+	    "ready_timeout; its last probe: no answer within 300 ms");
+	assert_int_equal(log_count("revision=2 ready"), 0);
 }
 
 /*
@@ -416,6 +433,7 @@ main(void)
 		E2E_NET_TEST(test_probe_never_ends),
 		E2E_NET_TEST(test_probe_leads_to_itself),
 		E2E_NET_TEST(test_probe_fails_for_both),
+		E2E_NET_TEST(test_probe_makes_ready),
 		E2E_NET_TEST(test_probe_makes_ready_and_hangs),
 		E2E_NET_TEST(test_version),
 		E2E_NET_TEST(test_version_fails),

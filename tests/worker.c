@@ -469,6 +469,8 @@ main(int argc, char **argv)
 		return 2;
 	if (worker.options.exit_at_start >= 0) /* fault */
 		return (int)worker.options.exit_at_start;
+	if (worker.options.silent) /* fault */
+		unsetenv("NOTIFY_SOCKET");
 	error = take_listeners(&worker);
 	if (error != 0) {
 		say("no listener", error);

@@ -55,6 +55,8 @@ static const struct option_row rows[] = {
 	    "take that long to get ready" },
 	{ "never-ready", OPTION_FLAG, FIELD(never_ready), 0, 0, NULL,
 	    "start for ever" },
+	{ "silent", OPTION_FLAG, FIELD(silent), 0, 0, NULL,
+	    "say nothing to the supervisor" },
 	{ "deaf", OPTION_FLAG, FIELD(deaf), 0, 0, NULL,
 	    "say ready and accept nothing" },
 	{ "double-fork", OPTION_FLAG, FIELD(double_fork), 0, 0, NULL,

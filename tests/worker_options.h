@@ -23,7 +23,8 @@ struct worker_options {
 	/* Faults at the start. */
 	long exit_at_start;
 	long slow_start_ms;
-	bool never_ready, deaf, double_fork, leave_child, shrink_backlog;
+	bool never_ready, silent, deaf, double_fork, leave_child;
+	bool shrink_backlog;
 
 	/* Faults after it was ready. */
 	long crash_after_ms;
