@@ -66,6 +66,9 @@ void parent_ready(const char *status);
 void parent_reloading(void);
 void parent_stopping(void);
 
+/* A sign of life, if there is a watchdog, before its time. */
+void parent_is_alive(void);
+
 /* The start, the reload or the stop takes at most so long from now on. */
 void parent_extend(uint64_t timeout_ms);
 

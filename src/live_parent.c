@@ -233,7 +233,8 @@ look_at_stop(const struct engine *engine)
 
 /*
  * To the parent a supd that was executed is the one that it started: it waits for
- * no start, and may wait for the end of a reload.
+ * no start, and may wait for the end of a reload, or for a sign of life that the
+ * one before was about to give.
  */
 void
 live_parent_init(const struct live *live)
@@ -246,6 +247,8 @@ live_parent_init(const struct live *live)
 	if (error < 0)
 		log_warning("the parent (NOTIFY_SOCKET) is not told anything: "
 		    "%s", strerror(-error));
+	if (told.ready)
+		parent_is_alive();
 }
 
 void

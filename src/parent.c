@@ -75,10 +75,7 @@ value_of(enum variable v)
 	return equals != NULL ? equals + 1 : NULL;
 }
 
-/*
- * Somebody between the parent and us may have left both for a child of his.  It
- * is fed at once: who was executed does not know for how long it was not.
- */
+/* Somebody between the parent and us may have left both for a child of his. */
 static void
 start_watchdog(void)
 {
@@ -93,7 +90,7 @@ start_watchdog(void)
 		    "the watchdog is not fed", usec);
 		return;
 	}
-	feed_watchdog(NULL);
+	reactor_set_alarm(&watchdog, watchdog_ms, feed_watchdog, NULL);
 }
 
 int
@@ -165,6 +162,13 @@ parent_reloading(void)
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);     /* cannot fail */
 	parent_say("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
+void
+parent_is_alive(void)
+{
+	if (watchdog_ms != 0)
+		feed_watchdog(NULL);
 }
 
 void

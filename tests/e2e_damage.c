@@ -434,8 +434,8 @@ test_reused_pid(void **state)
 	pid_t pid;
 
 	(void)state;
-	program_start(&stranger, argv, 0);      /* so its pid is not longer */
 	begin(SUPD_PLAIN);
+	program_start(&stranger, argv, 0);
 	pid = worker_pid("web", 0);
 	read_memory(&memory);
 	replace_pid(&memory, pid, stranger.pid);

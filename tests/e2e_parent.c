@@ -181,11 +181,13 @@ test_upgrade_is_no_start(void **state)
 {
 	(void)state;
 	become_parent();
+	setenv("WATCHDOG_USEC", "7200000000", 1);
 	configure("--never-ready", "ready_timeout = 1h\ndrain_timeout = 1s\n");
 	assert_true(supd_start(SUPD_PLAIN));
 	log_await_count(" started\n", WORKERS);
 	supd_signal(SIGUSR2);
 	log_await("on trial for 2 s");
+	await("WATCHDOG=1");    /* not in an hour only */
 	await("READY=1\n");
 	supd_signal(SIGHUP);
 	await("RELOADING=1\n");

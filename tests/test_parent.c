@@ -203,10 +203,8 @@ test_watchdog(void **state)
 	setenv("WATCHDOG_PID", pid, 1);
 	setenv("WATCHDOG_USEC", "100000", 1);
 	assert_int_equal(parent_init(), 0);
-	assert_true(read_one());
-	expect(0, "WATCHDOG=1", 0);
-	run_until_received(4);
-	for (unsigned i = 1; i < 4; i++) {
+	run_until_received(3);
+	for (unsigned i = 0; i < 3; i++) {
 		expect(i, "WATCHDOG=1", 0);
 		assert_true(received[i].at_ms >= begin_ms + 50);
 		begin_ms = received[i].at_ms - 5;
