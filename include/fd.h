@@ -35,6 +35,13 @@ void fd_close(int fd);
 /* close() and set to -1. */
 void fd_clear(int *fd);
 
+/*
+ * Sends a message, without waiting: the text without its NUL, and at most
+ * NOTIFY_FDS_MAX fds, which stay the caller's.  0 or -errno.
+ */
+int fd_send(int socket_fd, const char *text, const int *fds,
+    unsigned fd_count);
+
 /* Reads at most size bytes of a small file; returns their number or -errno. */
 long fd_read_file(int directory_fd, const char *path, char *ret_bytes,
     unsigned long size_bytes);

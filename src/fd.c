@@ -9,10 +9,16 @@
  */
 #include "fd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include "bounds.h"
 
 /* Moves fd to the lowest free number from `first` on, below `limit`. */
 static int
@@ -60,6 +66,36 @@ fd_clear(int *fd)
 {
 	fd_close(*fd);
 	*fd = -1;
+}
+
+int
+fd_send(int socket_fd, const char *text, const int *fds, unsigned fd_count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(NOTIFY_FDS_MAX * sizeof(int))];
+	} control = { .bytes = { 0 } };
+	size_t fds_bytes = fd_count * sizeof(int);
+	struct iovec part = { (void *)(uintptr_t)text, strlen(text) };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *rights;
+	ssize_t count;
+
+	assert(fd_count <= NOTIFY_FDS_MAX);
+	if (fd_count > 0) {
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(fds_bytes);
+		rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(fds_bytes);
+		memcpy(CMSG_DATA(rights), fds, fds_bytes);
+	}
+	do {
+		count = sendmsg(socket_fd, &header, MSG_DONTWAIT |
+		    MSG_NOSIGNAL);
+	} while (count < 0 && errno == EINTR);
+	return count < 0 ? -errno : 0;
 }
 
 long

@@ -83,33 +83,6 @@ parent_socket_fd(void)
 	return parent.fd;
 }
 
-static int
-transmit(const char *text, const int *fds, unsigned fd_count)
-{
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(NOTIFY_FDS_MAX *
-	    sizeof(int))] = { 0 };
-	size_t fds_bytes = fd_count * sizeof(int);
-	char bytes[NOTIFY_BYTES_MAX];
-	struct iovec part = { bytes, strlen(text) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t count;
-
-	assert(part.iov_len <= sizeof(bytes) && fd_count <= NOTIFY_FDS_MAX);
-	memcpy(bytes, text, part.iov_len);
-	if (fd_count > 0) {
-		header.msg_control = control;
-		header.msg_controllen = CMSG_SPACE(fds_bytes);
-		CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&header)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&header)->cmsg_len = CMSG_LEN(fds_bytes);
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), fds, fds_bytes);
-	}
-	do {
-		count = sendmsg(parent.fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (count < 0 && errno == EINTR);
-	return count < 0 ? -errno : 0;
-}
-
 static void
 complain(int error)
 {
@@ -149,9 +122,10 @@ parent_socket_send(const char *text, const int *fds, unsigned fd_count)
 {
 	int error = get_connected();
 
+	assert(strlen(text) <= NOTIFY_BYTES_MAX);
 	if (error == 0) {
 		parent.connected = true;
-		error = transmit(text, fds, fd_count);
+		error = fd_send(parent.fd, text, fds, fd_count);
 	}
 	switch (-error) {
 	case 0:

@@ -318,29 +318,6 @@ store_granted(bool started)
  * By a message
  */
 
-static int
-send_fd(const struct store_worker *w, const struct stored *stored)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec part = { (void *)(uintptr_t)stored->name,
-		strlen(stored->name) };
-	struct msghdr header = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(rights), &stored->fd, sizeof(int));
-	return sendmsg(w->ends[0], &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ?
-	    -errno : 0;
-}
-
 /* The turn that follows sends again. */
 static void
 on_retry(void *ctx)
@@ -369,7 +346,7 @@ hand_over(struct store_service *s, struct store_worker *w,
 	if (w == NULL || w->ends[0] < 0 || w->blocked || crowded ||
 	    w == stored->worker)
 		return false;
-	error = send_fd(w, stored);
+	error = fd_send(w->ends[0], stored->name, &stored->fd, 1);
 	if (error == 0)
 		return true;
 	if (error == -EAGAIN) {

@@ -1,5 +1,5 @@
 /*
- * Regions of file descriptors, and reading small files.
+ * Regions of file descriptors, reading small files, and sending fds.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +114,61 @@ test_read_file(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Of the text no byte more; and fds that are the same files. */
+static void
+expect_message(int from, const char *text, const int *fds, unsigned fd_count)
+{
+	_Alignas(struct cmsghdr) char control[256];
+	char bytes[16];
+	struct iovec part = { bytes, sizeof(bytes) };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control) };
+	const struct cmsghdr *rights;
+	struct stat sent, came;
+	int got[2];
+
+	assert_int_equal(recvmsg(from, &header, MSG_DONTWAIT), strlen(text));
+	assert_memory_equal(bytes, text, strlen(text));
+	rights = CMSG_FIRSTHDR(&header);
+	assert_int_equal(rights != NULL, fd_count > 0);
+	if (rights == NULL)
+		return;
+	assert_int_equal(rights->cmsg_len, CMSG_LEN(fd_count * sizeof(int)));
+	memcpy(got, CMSG_DATA(rights), fd_count * sizeof(int));
+	for (unsigned i = 0; i < fd_count; i++) {
+		assert_int_equal(fstat(fds[i], &sent), 0);
+		assert_int_equal(fstat(got[i], &came), 0);
+		assert_int_equal(sent.st_ino, came.st_ino);
+		close(got[i]);
+	}
+}
+
+/* It never waits, and says that the peer has gone. */
+static void
+test_send(void **state)
+{
+	int ends[2], fds[2], error = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    ends), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(fd_send(ends[0], "none", NULL, 0), 0);
+	assert_int_equal(fd_send(ends[0], "two", fds, 2), 0);
+	expect_message(ends[1], "none", NULL, 0);
+	expect_message(ends[1], "two", fds, 2);
+	while (error == 0)
+		error = fd_send(ends[0], "more", fds, 1);
+	assert_int_equal(error, -EAGAIN);
+	expect_message(ends[1], "more", fds, 1);
+	close(ends[1]);                 /* with messages that nobody has read */
+	assert_int_equal(fd_send(ends[0], "late", fds, 1), -ECONNRESET);
+	assert_int_equal(fd_send(ends[0], "late", fds, 1), -EPIPE);
+	close(ends[0]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -122,6 +178,7 @@ main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_close_keeps_errno),
 		cmocka_unit_test(test_read_file),
+		cmocka_unit_test(test_send),
 	};
 	struct rlimit limit;
 
