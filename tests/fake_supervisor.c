@@ -334,6 +334,14 @@ fake_stop(void)
 	free_run();
 }
 
+int
+fake_teardown(void **state)
+{
+	(void)state;
+	fake_stop();
+	return 0;
+}
+
 static const char *
 supctl_path(char path[256])
 {

@@ -41,6 +41,10 @@ const char *fake_requests(void);
 
 void fake_stop(void);
 
+/* A test of cmocka after which it is stopped. */
+#define FAKE_TEST(test) cmocka_unit_test_teardown(test, fake_teardown)
+int fake_teardown(void **state);
+
 /* A file beside the socket; returns its path. */
 const char *fake_file(const char *name, const char *text);
 

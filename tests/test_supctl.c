@@ -55,14 +55,6 @@
 	"\"listeners\":[],\"worker_list\":[],\"rollout\":null," \
 	"\"last\":null}]}}"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 static void
 test_status(void **state)
 {
@@ -386,19 +378,18 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_status, stop),
-		cmocka_unit_test_teardown(test_status_of_a_restarted_one,
-		    stop),
-		cmocka_unit_test_teardown(test_status_of_one, stop),
-		cmocka_unit_test_teardown(test_colour_only_on_terminals, stop),
-		cmocka_unit_test_teardown(test_a_thousand_workers, stop),
-		cmocka_unit_test_teardown(test_json, stop),
-		cmocka_unit_test_teardown(test_watch, stop),
-		cmocka_unit_test_teardown(test_short_orders, stop),
-		cmocka_unit_test_teardown(test_help, stop),
-		cmocka_unit_test_teardown(test_history, stop),
-		cmocka_unit_test_teardown(test_events, stop),
-		cmocka_unit_test_teardown(test_events_followed, stop),
+		FAKE_TEST(test_status),
+		FAKE_TEST(test_status_of_a_restarted_one),
+		FAKE_TEST(test_status_of_one),
+		FAKE_TEST(test_colour_only_on_terminals),
+		FAKE_TEST(test_a_thousand_workers),
+		FAKE_TEST(test_json),
+		FAKE_TEST(test_watch),
+		FAKE_TEST(test_short_orders),
+		FAKE_TEST(test_help),
+		FAKE_TEST(test_history),
+		FAKE_TEST(test_events),
+		FAKE_TEST(test_events_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,14 +33,6 @@
 	"\"duration_ms\":3249,\"verdict\":\"" verdict "\"," \
 	"\"reason\":\"so it is\"}}}"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 static void
 test_complete(void **state)
 {
@@ -292,13 +284,13 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_complete, stop),
-		cmocka_unit_test_teardown(test_rolled_back, stop),
-		cmocka_unit_test_teardown(test_verdicts, stop),
-		cmocka_unit_test_teardown(test_options, stop),
-		cmocka_unit_test_teardown(test_plan, stop),
-		cmocka_unit_test_teardown(test_left_alone, stop),
-		cmocka_unit_test_teardown(test_nobody_reads, stop),
+		FAKE_TEST(test_complete),
+		FAKE_TEST(test_rolled_back),
+		FAKE_TEST(test_verdicts),
+		FAKE_TEST(test_options),
+		FAKE_TEST(test_plan),
+		FAKE_TEST(test_left_alone),
+		FAKE_TEST(test_nobody_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

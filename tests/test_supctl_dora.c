@@ -20,14 +20,6 @@ enum { DAY_S = 86400, PAGES_MAX = 8 };
 static int64_t now_s;
 
 static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
-static int
 set_up(void **state)
 {
 	(void)state;
@@ -362,14 +354,14 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_numbers, stop),
-		cmocka_unit_test_teardown(test_harmless, stop),
-		cmocka_unit_test_teardown(test_json, stop),
-		cmocka_unit_test_teardown(test_pages, stop),
-		cmocka_unit_test_teardown(test_where_pages_begin, stop),
-		cmocka_unit_test_teardown(test_twins, stop),
-		cmocka_unit_test_teardown(test_nothing_deployed, stop),
-		cmocka_unit_test_teardown(test_errors, stop),
+		FAKE_TEST(test_numbers),
+		FAKE_TEST(test_harmless),
+		FAKE_TEST(test_json),
+		FAKE_TEST(test_pages),
+		FAKE_TEST(test_where_pages_begin),
+		FAKE_TEST(test_twins),
+		FAKE_TEST(test_nothing_deployed),
+		FAKE_TEST(test_errors),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

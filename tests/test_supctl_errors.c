@@ -13,14 +13,6 @@
 
 #include "fake_supervisor.h"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 static void
 test_bad_usage(void **state)
 {
@@ -254,11 +246,11 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_bad_usage, stop),
-		cmocka_unit_test_teardown(test_errors_are_told, stop),
-		cmocka_unit_test_teardown(test_bad_supervisors, stop),
-		cmocka_unit_test_teardown(test_no_supervisor, stop),
-		cmocka_unit_test_teardown(test_check, stop),
+		FAKE_TEST(test_bad_usage),
+		FAKE_TEST(test_errors_are_told),
+		FAKE_TEST(test_bad_supervisors),
+		FAKE_TEST(test_no_supervisor),
+		FAKE_TEST(test_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

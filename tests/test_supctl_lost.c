@@ -35,14 +35,6 @@
 static const char back[] = "supctl: supd was restarted, or closed the "
     "connection; connected again, ";
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* The latest come again, and are dropped; what comes after them is not, even
  * if the clock was set back. */
 static void
@@ -240,11 +232,11 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_events, stop),
-		cmocka_unit_test_teardown(test_latest_events, stop),
-		cmocka_unit_test_teardown(test_watch, stop),
-		cmocka_unit_test_teardown(test_watch_of_a_rollout, stop),
-		cmocka_unit_test_teardown(test_questions, stop),
+		FAKE_TEST(test_events),
+		FAKE_TEST(test_latest_events),
+		FAKE_TEST(test_watch),
+		FAKE_TEST(test_watch_of_a_rollout),
+		FAKE_TEST(test_questions),
 		cmocka_unit_test(test_never_back),
 	};
 

@@ -33,14 +33,6 @@
 	"\"deployment\":" DEPLOYMENT(in_charge, "running") "," \
 	"\"phase\":\"" phase "\",\"hold_left_ms\":598000},\"last\":null}}"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* What is answered at once. */
 static void
 test_pause_and_resume(void **state)
@@ -321,12 +313,12 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_pause_and_resume, stop),
-		cmocka_unit_test_teardown(test_ends, stop),
-		cmocka_unit_test_teardown(test_requests, stop),
-		cmocka_unit_test_teardown(test_wrong_phase, stop),
-		cmocka_unit_test_teardown(test_manual_agrees, stop),
-		cmocka_unit_test_teardown(test_what_became_of_it, stop),
+		FAKE_TEST(test_pause_and_resume),
+		FAKE_TEST(test_ends),
+		FAKE_TEST(test_requests),
+		FAKE_TEST(test_wrong_phase),
+		FAKE_TEST(test_manual_agrees),
+		FAKE_TEST(test_what_became_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,14 +80,6 @@ static const char picture[] =
     "  so it is\n"
     "  possible now: pause, promote, abort\n";
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* A terminal ends lines with \r\n. */
 static char *
 without_returns(const char *text)
@@ -433,17 +425,17 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_status_of_what_runs, stop),
-		cmocka_unit_test_teardown(test_status_of_the_last, stop),
-		cmocka_unit_test_teardown(test_variants, stop),
-		cmocka_unit_test_teardown(test_many_steps, stop),
-		cmocka_unit_test_teardown(test_many_workers, stop),
-		cmocka_unit_test_teardown(test_picture, stop),
-		cmocka_unit_test_teardown(test_picture_of_many, stop),
-		cmocka_unit_test_teardown(test_watch, stop),
-		cmocka_unit_test_teardown(test_watch_is_left, stop),
-		cmocka_unit_test_teardown(test_watch_in_place, stop),
-		cmocka_unit_test_teardown(test_watch_as_json, stop),
+		FAKE_TEST(test_status_of_what_runs),
+		FAKE_TEST(test_status_of_the_last),
+		FAKE_TEST(test_variants),
+		FAKE_TEST(test_many_steps),
+		FAKE_TEST(test_many_workers),
+		FAKE_TEST(test_picture),
+		FAKE_TEST(test_picture_of_many),
+		FAKE_TEST(test_watch),
+		FAKE_TEST(test_watch_is_left),
+		FAKE_TEST(test_watch_in_place),
+		FAKE_TEST(test_watch_as_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,14 +53,6 @@ static const char canary[] =
     "new in the network namespace, split by the weight)\n"
     "  queued connections handed over: 3, lost: 0\n";
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* Behind the verdict, on a terminal and elsewhere; not with --json. */
 static void
 test_after_reload(void **state)
@@ -204,10 +196,10 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_after_reload, stop),
-		cmocka_unit_test_teardown(test_in_rollout_status, stop),
-		cmocka_unit_test_teardown(test_what_is_told, stop),
-		cmocka_unit_test_teardown(test_many_steps, stop),
+		FAKE_TEST(test_after_reload),
+		FAKE_TEST(test_in_rollout_status),
+		FAKE_TEST(test_what_is_told),
+		FAKE_TEST(test_many_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

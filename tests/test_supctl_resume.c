@@ -46,14 +46,6 @@
 	"connected again, still waiting\n"
 #define GOOD "web: revision 4 (v2.1) is in charge, after 3.2 s\n"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* What happens, and what supctl makes of it. */
 static const struct {
 	const char *name;
@@ -364,11 +356,11 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_waits, stop),
-		cmocka_unit_test_teardown(test_json, stop),
-		cmocka_unit_test_teardown(test_several, stop),
-		cmocka_unit_test_teardown(test_one_after_the_other, stop),
-		cmocka_unit_test_teardown(test_picture, stop),
+		FAKE_TEST(test_waits),
+		FAKE_TEST(test_json),
+		FAKE_TEST(test_several),
+		FAKE_TEST(test_one_after_the_other),
+		FAKE_TEST(test_picture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

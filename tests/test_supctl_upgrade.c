@@ -39,14 +39,6 @@
 #define UNENDED "supctl: the upgrade has not come to an end: supd 0.5 is in " \
 	"charge, and was not restarted (see: supctl status, and its log)\n"
 
-static int
-stop(void **state)
-{
-	(void)state;
-	fake_stop();
-	return 0;
-}
-
 /* What is said to Upgrade and to Status, and what supctl makes of it. */
 static const struct {
 	const char *replies[4];
@@ -216,10 +208,10 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_ends, stop),
-		cmocka_unit_test_teardown(test_requests, stop),
-		cmocka_unit_test_teardown(test_json, stop),
-		cmocka_unit_test_teardown(test_trial, stop),
+		FAKE_TEST(test_ends),
+		FAKE_TEST(test_requests),
+		FAKE_TEST(test_json),
+		FAKE_TEST(test_trial),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
