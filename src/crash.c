@@ -19,7 +19,12 @@
 #include "fd.h"
 #include "log.h"
 
-enum { STACK_BYTES = 64 << 10, FRAMES_MAX = 64, PAUSE_MS = 1000 };
+enum {
+	STACK_BYTES = 64 << 10,
+	FRAMES_MAX = 64,
+	PAUSE_MS = 1000,
+	ATTEMPTS = 10,                  /* to execute another one */
+};
 
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
@@ -34,6 +39,17 @@ static struct {
 	char stack[STACK_BYTES];
 } crash = { .program_fd = -1, .previous_fd = -1 };
 
+/* Memory comes back, and there may be no parent.  Returns if it does not. */
+static void
+execute(int program_fd, const struct carried *carried)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (i > 0)
+			(void)poll(NULL, 0, PAUSE_MS);
+		(void)carry_execute(program_fd, crash.argv, carried);
+	}
+}
+
 static void
 go_back(const char *why)
 {
@@ -44,7 +60,7 @@ go_back(const char *why)
 	log_raw("supd: error: the upgrade has failed (");
 	log_raw(why);
 	log_raw("), going back to the supd before\n");
-	(void)carry_execute(crash.previous_fd, crash.argv, &carried);
+	execute(crash.previous_fd, &carried);
 	log_raw("supd: error: it cannot be executed\n");
 }
 
@@ -74,7 +90,7 @@ start_again(const char *why)
 	if (is_enough(carried.began_ms))
 		return;
 	log_raw("supd: error: executing itself again; workers go on\n");
-	(void)carry_execute(crash.program_fd, crash.argv, &carried);
+	execute(crash.program_fd, &carried);
 	log_raw("supd: error: it cannot be executed; left to the parent\n");
 }
 
