@@ -94,6 +94,9 @@ const char *carry_next(uint32_t *cursor);
  * it is none of ours. */
 char carry_kind(const char *name);
 
+/* Is all that came as it came, so that carry_execute() hands it on? */
+bool carry_is_whole(void);
+
 /*
  * Becomes the program that this fd is, with its fds.  Returns only
  * if it cannot: -errno, and all is as it was.  Async-signal-safe.

@@ -196,6 +196,12 @@ carry_take(const char *name)
 	return fd;
 }
 
+bool
+carry_is_whole(void)
+{
+	return carry.unsettled && !carry.torn;
+}
+
 const char *
 carry_next(uint32_t *cursor)
 {

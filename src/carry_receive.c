@@ -134,7 +134,6 @@ read_manifest(int fd, struct carried *ret)
 		return -ENOMEM;
 	}
 	read_head(text, ret);
-	carry.unsettled = true;
 	line = strtok_r(text + CARRY_HEAD_BYTES, "\n", &rest);
 	for (; line != NULL; line = strtok_r(NULL, "\n", &rest))
 		receive_line(line);
@@ -153,6 +152,8 @@ receive_manifest(struct carried *ret)
 	    pid != getpid() || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return 0;
 	carry.manifest_fd = fd;
+	carry.unsettled = true;         /* also where it cannot be read now */
+	ret->cause = CARRY_CRASH;       /* the worst, until it is read */
 	return read_manifest(fd, ret);
 }
 

@@ -2,7 +2,8 @@
  * supd: start-up, signals, and the loop's one turn.
  *
  * Start-up may fail and then says why and exits (1: the system, 2: usage or
- * configuration).  Once the loop runs, nothing exits but an operator's request.
+ * configuration), unless it goes on where another supd was (failed_start.h).  Once
+ * the loop runs, nothing exits but an operator's request.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,6 +25,7 @@
 #include "crash.h"
 #include "crew.h"
 #include "ctlsock.h"
+#include "failed_start.h"
 #include "fd.h"
 #include "ledger.h"
 #include "listener.h"
@@ -157,15 +159,14 @@ on_gone(void *ctx, uint32_t client)
  * Start-up
  */
 
-static void
+static void __attribute__((noreturn))
 fail(const char *what, int error)
 {
 	char text[64];
 
 	log_error("cannot %s: %s", what, strerror(error));
 	(void)snprintf(text, sizeof(text), "cannot %.50s", what);
-	crash_return(text);
-	exit(EXIT_SYSTEM);
+	failed_start(text, EXIT_SYSTEM);
 }
 
 /* 0, 1 and 2 must be something, or a listener could become standard error. */
@@ -227,7 +228,7 @@ take_lock(const char *runtime_dir)
 		fail("lock runtime_dir", errno);
 	log_error("another supd runs with runtime_dir %s (it holds supd.lock); "
 	    "give this one another in [supd], or stop that one", runtime_dir);
-	exit(EXIT_SYSTEM);
+	failed_start("another supd runs", EXIT_SYSTEM);
 }
 
 static gid_t
@@ -385,9 +386,10 @@ find_places(struct live *live)
 	struct config *config;
 	int error = carry_init(&carried);
 
+	live->argv = next_argv(live);
+	failed_start_init(live->argv, &carried);
 	if (error < 0)
 		fail("take over from the supd before", -error);
-	live->argv = next_argv(live);
 	live_upgrade_init(&carried);
 	error = crash_init(live->argv, &carried);
 	if (error < 0)
@@ -395,10 +397,8 @@ find_places(struct live *live)
 	if (live_resume_find(live, &carried))
 		return NULL;
 	config = read_configuration(live->config_path);
-	if (config == NULL) {
-		crash_return("there is no configuration");
-		exit(EXIT_CONFIG);
-	}
+	if (config == NULL)
+		failed_start("there is no configuration", EXIT_CONFIG);
 	live->places = (struct places){
 		.runtime_dir = config->runtime_dir,
 		.state_dir = config->state_dir,

@@ -40,7 +40,7 @@ layers='
 3 mechanism  listener_queue listener_record listener_restore listener_shard
 3 mechanism  listener_watch steer steer_migrate
 3 mechanism  carry carry_execute carry_name carry_parts carry_receive
-3 mechanism  crash journal
+3 mechanism  crash failed_start journal
 3 mechanism  pin pin_account pin_elf pin_environment pin_fingerprint pin_keep
 3 mechanism  pin_parts pin_search probe spawn spawn_child
 3 mechanism  task task_command task_parts
