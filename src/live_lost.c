@@ -3,9 +3,9 @@
  *
  * Most likely it was not to be had at this moment (no memory, no fds).  So as
  * long as somebody else has all of it he tries: the supd before an upgrade, or
- * the one that the parent starts next.  What the parent's second one does not
- * get is lost: to go on with the rest is better than to try for ever.  That it
- * is the second one, a file in runtime_dir says: the parent's store may be full.
+ * another one after a pause (failed_start.h).  What the second one does not get
+ * is lost: to go on with the rest is better than to try for ever.  That it is the
+ * second one, a file in runtime_dir says: the parent's store may be full.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "carry.h"
 #include "crash.h"
+#include "failed_start.h"
 #include "fd.h"
 #include "live_parts.h"
 #include "log.h"
@@ -26,7 +28,7 @@ mark_path(const struct live *live, char ret_path[PATH_MAX])
 	    live->places.runtime_dir);
 }
 
-/* False: the parent would start one after the other. */
+/* False: there would be one after the other. */
 static bool
 put_mark(const struct live *live)
 {
@@ -67,9 +69,8 @@ live_leave_if_lost(const struct live *live)
 	was_tried = true;
 	(void)snprintf(why, sizeof(why), "%s was not taken over", live->lost);
 	crash_return(why);
-	if (!parent_is_there() ||
-	    (live->carried.cause == CARRY_PARENT && !put_mark(live)))
+	if ((!parent_is_there() && !carry_is_whole()) || !put_mark(live))
 		return;
-	log_error("%s; left to the parent, which starts another supd", why);
-	exit(EXIT_FAILURE);
+	log_error("%s; left to another supd", why);
+	failed_start(why, EXIT_FAILURE);
 }

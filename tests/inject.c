@@ -6,11 +6,15 @@
  *                                        CALL FIRST COUNT
  *   inject PHASE CALL ERROR OCCURRENCE   makes one of these fail
  *
- * The phases: start, reload, crash, upgrade, and kill, which is about the supd
- * that the parent starts then.  supd does not crash, each request is answered,
- * the workers are those that should be there, and the next reload is as if
- * nothing had been.  What may go wrong is what was asked for: a start says why it
- * ends, a reload is rolled back or refused, an upgrade is refused.
+ * The phases: start, reload, crash, alone, which is a crash without a parent,
+ * upgrade, and kill, which is about the supd that the parent starts then.  supd
+ * does not crash, each request is answered, the workers are those that should be
+ * there, and the next reload is as if nothing had been.  What may go wrong is what
+ * was asked for: a start says why it ends, a reload is rolled back or refused, an
+ * upgrade is refused.
+ *
+ * Who is alone ends for good if it cannot load its libraries; its faults begin when
+ * it reads what came (lseek).
  */
 #include "e2e.h"
 
@@ -36,6 +40,7 @@ static struct {
 	bool has_fault;
 	struct fault fault;
 	char target[32];
+	bool is_alone, crashes;
 	pid_t supd, workers[WORKERS];
 	struct load load;
 } run;
@@ -168,16 +173,14 @@ assert_workers(void)
 	if (number(status, "restarts") != 0)
 		fail_msg("workers were restarted");
 	json_decref(status);
-	assert_family(1 + WORKERS);
+	assert_family(run.is_alone ? WORKERS : 1 + WORKERS);
 }
 
 /* In a crash, the one that was wanted. */
 static void
 assert_no_crash(void)
 {
-	unsigned crashes = strcmp(run.phase, "crash") == 0;
-
-	if (log_count("backtrace:") > crashes)
+	if (log_count("backtrace:") > run.crashes)
 		fail_msg("supd has crashed");
 	if (log_count("by signal") > 0)
 		fail_msg("somebody was ended by a signal");
@@ -327,6 +330,7 @@ crash(void)
 	char byte;
 	int fd;
 
+	run.crashes = true;
 	trace_begin(run.supd);
 	fd = connect_to_supd();
 	assert_int_equal(kill(run.supd, SIGSEGV), 0);
@@ -415,7 +419,8 @@ harm(void (*phase)(void))
 {
 	if (strcmp(run.phase, "kill") == 0)
 		supd_tracer = held_words();
-	assert_true(supd_start_ready_how(SUPD_UNDER_INIT, WORKERS));
+	assert_true(supd_start_ready_how(run.is_alone ? SUPD_PLAIN :
+	    SUPD_UNDER_INIT, WORKERS));
 	supd_tracer = NULL;
 	note_workers();
 	load_start(&run.load, run.target, RATE, 0);
@@ -425,7 +430,8 @@ harm(void (*phase)(void))
 	if (run.has_fault && !trace_has_met())
 		skip();
 	if (!run.has_fault) {
-		trace_list(strcmp(run.phase, "kill") == 0 ? "execve(" : "");
+		trace_list(strcmp(run.phase, "kill") == 0 ? "execve(" :
+		    run.is_alone ? "lseek(" : "");
 	} else {
 		assert_no_crash();
 		assert_workers();
@@ -442,12 +448,13 @@ test_fault(void **state)
 {
 	(void)state;
 	rest_may_be_less = true;
+	run.is_alone = strcmp(run.phase, "alone") == 0;
 	prepare();
 	if (strcmp(run.phase, "start") == 0)
 		start();
 	else if (strcmp(run.phase, "reload") == 0)
 		harm(reload);
-	else if (strcmp(run.phase, "crash") == 0)
+	else if (strcmp(run.phase, "crash") == 0 || run.is_alone)
 		harm(crash);
 	else if (strcmp(run.phase, "upgrade") == 0)
 		harm(upgrade);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # System calls of supd that fail: each that it makes, with each error that it can
-# have, the first time, the second and later ones; in a start, a reload, a crash,
-# an upgrade, and where the parent starts another one.  tests/inject.c makes one of
+# have, the first time, the second and later ones; in a start, a reload, a crash
+# with a parent and without one, an upgrade, and where the parent starts another one.  tests/inject.c makes one of
 # them fail and says what must hold.
 #
 #   inject.sh                   all of them
@@ -16,7 +16,7 @@ set -u
 export LC_ALL=C
 
 inject=${top_builddir:-.}/tests/inject
-phases=${INJECT_PHASES:-start reload crash upgrade kill}
+phases=${INJECT_PHASES:-start reload crash alone upgrade kill}
 
 if [ "${1:-}" = CASE ]; then
 	shift
