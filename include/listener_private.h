@@ -150,6 +150,9 @@ int label_set(int fd, uint32_t label);
 /* 0 or -errno; -E2BIG if there are so many that ours might not find room. */
 int listener_look(const struct listener_spec *, struct group_look *ret_look);
 
+/* That the address cannot be bound since it is in use, and by whom. */
+void listener_say_in_use(const struct listener_spec *, char *ret_text);
+
 /*
  * Lanes: NULL without memory.  All shards of one address are visited by
  * lanes_first() and lanes_next(), which return NULL at the end.

@@ -290,8 +290,6 @@ static const char *
 explain(int error)
 {
 	switch (error) {
-	case EADDRINUSE:
-		return " (another process listens there)";
 	case EADDRNOTAVAIL:
 		return " (no interface has this address)";
 	case EACCES:
@@ -313,8 +311,11 @@ listener_address_bind(const struct listener_spec *spec, bool join,
 		return fd;
 	error = errno;
 	fd_close(fd);
-	listener_say(ret_text, spec, "cannot bind: %s%s", strerror(error),
-	    explain(error));
+	if (error == EADDRINUSE)
+		listener_say_in_use(spec, ret_text);
+	else
+		listener_say(ret_text, spec, "cannot bind: %s%s",
+		    strerror(error), explain(error));
 	return -error;
 }
 

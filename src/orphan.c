@@ -54,6 +54,8 @@ orphan_socket(pid_t pid, char ret_name[ORPHAN_NAME_BYTES])
 	long size;
 
 	ret_name[0] = '\0';
+	if (prefix_bytes == 0)
+		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	size = fd_read_file(AT_FDCWD, path, environment,
 	    sizeof(environment) - 1);

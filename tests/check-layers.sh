@@ -36,7 +36,7 @@ layers='
 2 engine     command command_deploy command_event command_parts command_rollout
 2 engine     command_status command_upgrade
 3 mechanism  diag listener listener_address listener_adopt listener_group
-3 mechanism  listener_keep listener_label listener_path listener_private
+3 mechanism  listener_holder listener_keep listener_label listener_path listener_private
 3 mechanism  listener_queue listener_record listener_restore listener_shard
 3 mechanism  listener_watch steer steer_migrate
 3 mechanism  carry carry_execute carry_name carry_parts carry_receive

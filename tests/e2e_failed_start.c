@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -175,6 +176,33 @@ test_exit_status(void **state)
 	end();
 }
 
+/*
+ * Nobody had what the one before left
+ */
+
+/* It says who serves there, and what to do. */
+static void
+test_killed_alone(void **state)
+{
+	(void)state;
+	begin_how(SUPD_PLAIN);
+	supd_signal(SIGKILL);
+	assert_int_equal(supd_wait(), 128 + SIGKILL);
+	assert_true(supd_start(SUPD_PLAIN));
+	log_await("workers of an earlier supd that was killed");
+	assert_string_equal(ask_version(target), "v1");
+	for (char *pid = strtok(pids, " "); pid != NULL;
+	    pid = strtok(NULL, " ")) {
+		assert_non_null(strstr(log_line("of an earlier supd"), pid));
+		assert_int_equal(kill((pid_t)atoi(pid), SIGKILL), 0);
+		await_gone((pid_t)atoi(pid));
+	}
+	log_await_ready(WORKERS);
+	assert_string_equal(ask_version(target), "v1");
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+}
+
 int
 main(void)
 {
@@ -185,6 +213,7 @@ main(void)
 		E2E_TEST(test_under_parent),
 		E2E_TEST(test_stopped),
 		E2E_TEST(test_exit_status),
+		E2E_TEST(test_killed_alone),
 	};
 
 	return cmocka_run_group_tests_name("failed start", tests, NULL, NULL);
