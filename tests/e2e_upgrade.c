@@ -159,7 +159,7 @@ test_refused(void **state)
 	(void)state;
 	begin();
 	load_start(&load, target, RATE, 0);
-	assert_refused("/bin/true", "it cannot go on from the present state");
+	assert_refused("/bin/true", "exit status 0): it has said nothing");
 	assert_refused(script("nonsense", "echo nonsense"), "nonsense");
 	assert_refused(script("flood", "yes | head -c 500000"), "y");
 	assert_refused(script("newer", "echo its format is newer; exit 1"),
