@@ -62,12 +62,17 @@ struct lane_probe {
 enum lane { LANE_STABLE, LANE_CANDIDATE, LANE_COUNT };
 
 /* Who watches the candidate: probes, the analysis, queues and memory. */
+/* That before_rollout is to be run is in the state before it is. */
+enum { HOOK_TURNS_MAX = 2 };
+
 struct judge {
 	struct lane_probe probes[LANE_COUNT];
 	uint64_t analysis;              /* the task that runs; 0: none */
 	uint64_t analysis_began_ms;
 	uint64_t hook;                  /* before_rollout, or what gives the */
 	enum task_kind hook_kind;       /* version */
+	uint32_t hook_turns;            /* before_rollout is run in so many; 0: */
+					/* it was, or is not to be */
 	uint64_t sample_next_ms;
 	uint32_t queue_last, queue_growth_count;
 	uint32_t memory_count;          /* samples in a row that were bad */

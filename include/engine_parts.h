@@ -115,6 +115,8 @@ uint64_t engine_run_command(struct engine *, struct service *, enum task_kind,
     char *const *argv, uint64_t timeout_ms, char *ret_text);
 /* The rollout is in PREPARE: runs what comes first, or nothing. */
 void engine_prepare(struct engine *, struct service *);
+/* What is to be run by this turn. */
+void engine_hook_turn(struct engine *, struct service *);
 void engine_run_after(struct engine *, struct service *,
     const struct deployment *);
 void engine_hook_ended(struct engine *, struct service *,

@@ -31,8 +31,9 @@
  * Tasks are lost, unless the world still has them.  A probe, an analysis and the
  * version command are asked again.  before_rollout is not run twice: a hook that
  * has run half may have changed what only its author knows of, so the rollout
- * ends as if it had failed, which changes nothing, and says why.  That of
- * after_rollout is not known any more; it was never waited for.
+ * ends as if it had failed, which changes nothing, and says why; also where a turn
+ * that was lost may have run it (engine_hook.c).  How after_rollout ends is not
+ * known any more; it was never waited for.
  *
  *   state_table.c    which members of which structs
  *   state_field.c    members as JSON; state_text.c  strings as JSON

@@ -191,6 +191,7 @@ service_turn(struct engine *engine, struct service *s)
 	/* What became of the actions (a start that failed, or how long a
 	 * worker has to be alive) is news to the planner: it is asked until it
 	 * has nothing to add. */
+	engine_hook_turn(engine, s);
 	engine_judge_sample(engine, s);
 	engine_look_at_queue(engine, s);
 	for (unsigned i = 0; i < ROUNDS_PER_TURN_MAX; i++) {
@@ -201,7 +202,7 @@ service_turn(struct engine *engine, struct service *s)
 		if (plan.action_count == 0)
 			break;
 	}
-	if (plan.action_count != 0)
+	if (plan.action_count != 0 || s->judge.hook_turns != 0)
 		return now_ms;
 	engine_observe(engine, s);
 	engine_hand_over(engine, s);

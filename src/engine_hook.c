@@ -2,8 +2,10 @@
  * Commands of the user's: what is run before a rollout (the version's label,
  * before_rollout) and after it, what they are told, and what is kept of them.
  *
- * A rollout is in PREPARE until before_rollout has ended well.  What is run
- * after it changes nothing any more; that it failed is said.
+ * A rollout is in PREPARE until before_rollout has ended well.  It is run by a
+ * turn after the one that asks for it: should supd end in there, the next one
+ * knows from the state that it may have been run, and does not do so again.
+ * What is run after a rollout changes nothing any more; that it failed is said.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,11 +195,39 @@ begin_hook(struct engine *engine, struct service *s, enum task_kind kind)
 static void
 begin_before(struct engine *engine, struct service *s)
 {
+	s->judge.hook_turns = 0;
 	if (s->spec->before_rollout != NULL)
 		begin_hook(engine, s, TASK_BEFORE);
 	else
 		rollout_prepared(&s->rollout,
 		    engine->world->now_ms(engine->world->ctx));
+}
+
+/* Of the turns that this is counted in, the present one may be the first. */
+static void
+plan_before(struct engine *engine, struct service *s)
+{
+	if (s->spec->before_rollout == NULL) {
+		begin_before(engine, s);
+		return;
+	}
+	s->judge.hook_kind = TASK_BEFORE;
+	s->judge.hook_turns = HOOK_TURNS_MAX;
+}
+
+void
+engine_hook_turn(struct engine *engine, struct service *s)
+{
+	const struct rollout *r = &s->rollout;
+	bool wanted = r->phase == ROLLOUT_PREPARE && r->fault == FAULT_NONE &&
+	    r->recall == FAULT_NONE;
+
+	if (s->judge.hook_turns > 1 && wanted)
+		s->judge.hook_turns--;
+	else if (s->judge.hook_turns == 1 && wanted)
+		begin_before(engine, s);
+	else
+		s->judge.hook_turns = 0;
 }
 
 void
@@ -206,7 +236,7 @@ engine_prepare(struct engine *engine, struct service *s)
 	if (wants_version(s))
 		begin_hook(engine, s, TASK_VERSION);
 	else
-		begin_before(engine, s);
+		plan_before(engine, s);
 }
 
 /* A build without a label is as good as one with it. */
@@ -305,7 +335,7 @@ engine_hook_ended(struct engine *engine, struct service *s,
 		return;
 	}
 	take_version(engine, s, result);
-	begin_before(engine, s);
+	plan_before(engine, s);
 }
 
 /*

@@ -282,6 +282,9 @@ check_service(const struct check *c)
 	if (s->quarantine_next >= RELEASES_KEPT_MAX)
 		return wrong(c, "quarantine_next must be less than %d",
 		    RELEASES_KEPT_MAX);
+	if (s->judge.hook_turns > HOOK_TURNS_MAX)
+		return wrong(c, "before_rollout is run in %d turns at most, not "
+		    "%u", HOOK_TURNS_MAX, s->judge.hook_turns);
 	return check_name(c) && check_releases(c) && check_fleet(c) &&
 	    check_rollout(c) && check_next(c) &&
 	    check_deployment(c, &s->deployment) &&

@@ -86,9 +86,10 @@ forget_lost_tasks(const struct engine *engine, struct judge *judge)
 		judge->analysis = judge->analysis_began_ms = 0;
 }
 
-/* Nothing else would move a rollout whose hook is lost. */
+/* Nothing else would move a rollout whose hook is lost.  One that was to be run
+ * may have been, by a turn that was lost. */
 static void
-settle_lost_hook(struct engine *engine, struct service *s)
+settle_lost_hook(struct engine *engine, struct service *s, bool turn_was_lost)
 {
 	const struct rollout *r = &s->rollout;
 	struct task_result failed = {
@@ -98,8 +99,10 @@ settle_lost_hook(struct engine *engine, struct service *s)
 
 	if (r->phase != ROLLOUT_PREPARE || r->fault != FAULT_NONE ||
 	    r->recall != FAULT_NONE ||
+	    (s->judge.hook_turns != 0 && !turn_was_lost) ||
 	    (s->judge.hook != 0 && !is_lost(engine, s->judge.hook)))
 		return;
+	s->judge.hook_turns = 0;
 	if (s->judge.hook_kind == TASK_VERSION)
 		engine_prepare(engine, s);
 	else
@@ -226,13 +229,14 @@ state_resume(struct state_image *image, struct engine *ret_engine,
     const struct world *world)
 {
 	struct engine *engine = ret_engine;
+	bool turn_was_lost = image->turn_was_lost;
 
 	*engine = image->engine;
 	engine->world = world;
 	image->engine.service_count = 0;        /* they are the engine's now */
 	for (uint32_t i = 0; i < engine->service_count; i++)
 		service_update_policy(engine, engine->services[i]);
-	if (image->turn_was_lost)
+	if (turn_was_lost)
 		pass_over_turn(engine);
 	for (size_t i = 0; i < image->handle_count; i++) {
 		const struct image_handle *handle = &image->handles[i];
@@ -247,7 +251,7 @@ state_resume(struct state_image *image, struct engine *ret_engine,
 		engine_steer_again(engine, engine->services[i]);
 		bury_lost_workers(engine, engine->services[i]);
 		forget_lost_tasks(engine, &engine->services[i]->judge);
-		settle_lost_hook(engine, engine->services[i]);
+		settle_lost_hook(engine, engine->services[i], turn_was_lost);
 	}
 	state_image_free(image);
 }

@@ -174,9 +174,9 @@ TABLE(lane_probe);
 #define OWNER struct judge
 static const struct state_field judge_fields[] = {
 	PART(probes, lane_probe), NUMBER(analysis), NUMBER(analysis_began_ms),
-	NUMBER(hook), NAME(hook_kind, task), NUMBER(sample_next_ms),
-	NUMBER(queue_last), NUMBER(queue_growth_count), NUMBER(memory_count),
-	NUMBER(accepted),
+	NUMBER(hook), NAME(hook_kind, task), NUMBER(hook_turns),
+	NUMBER(sample_next_ms), NUMBER(queue_last), NUMBER(queue_growth_count),
+	NUMBER(memory_count), NUMBER(accepted),
 };
 RECORD(judge);
 #undef OWNER

@@ -143,7 +143,12 @@ mutant "a lost worker is not buried" state_resume \
 mutant "lost tasks are waited for" state_resume \
     'forget_lost_tasks(engine, &engine->services[i]->judge);' ''
 mutant "a lost hook is waited for" state_resume \
-    'settle_lost_hook(engine, engine->services[i]);' ''
+    'settle_lost_hook(engine, engine->services[i], turn_was_lost);' ''
+mutant "before_rollout is run before the state says so" engine_hook \
+    's->judge.hook_turns = HOOK_TURNS_MAX;' 's->judge.hook_turns = 1;'
+mutant "before_rollout is run again after a lost turn" state_resume \
+    '(s->judge.hook_turns != 0 && !turn_was_lost) ||' \
+    's->judge.hook_turns != 0 ||'
 mutant "a lost release is not said" state_resume \
     'why) == 0)' 'why) <= 0)'
 mutant "a task that still runs is lost" state_resume \

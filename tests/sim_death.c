@@ -241,6 +241,21 @@ adopt(void *ctx, void *process, pid_t pid)
 	return result;
 }
 
+/* A hook that has run half may have changed what only its author knows of. */
+static void
+judge_before(struct sim *sim, const struct task_request *request)
+{
+	const struct service *s = sim_engine_service(sim, request->service);
+	uint64_t *prepared = &sim_draft(sim, s->name)->prepared;
+
+	if (request->kind != TASK_BEFORE)
+		return;
+	if (*prepared == s->deployment.id)
+		sim_fail(sim, "hook: before_rollout is run twice for %llu",
+		    (unsigned long long)s->deployment.id);
+	*prepared = s->deployment.id;
+}
+
 static int
 run(void *ctx, const struct task_request *request, char *ret_text)
 {
@@ -256,6 +271,7 @@ run(void *ctx, const struct task_request *request, char *ret_text)
 		    (unsigned long long)request->id,
 		    (unsigned long long)sim->task_given);
 	sim->task_given = request->id;
+	judge_before(sim, request);
 	if (result == 0)
 		did(sim, SIM_DIED_RUN);
 	return result;
@@ -345,4 +361,6 @@ sim_death_boot(struct sim *sim)
 {
 	memset(sim->workers_given, 0, sizeof(sim->workers_given));
 	sim->task_given = 0;
+	for (unsigned i = 0; i < SIM_NAMES; i++)
+		sim->drafts[i].prepared = 0;
 }

@@ -212,6 +212,7 @@ struct sim_draft {
 	uint32_t build;         /* index in sim.builds */
 	struct past past;       /* the ledger */
 	uint64_t told[SIM_REVISIONS_MAX];       /* fingerprints in it */
+	uint64_t prepared;              /* for which before_rollout was run last */
 };
 
 /* Incarnations that this service has given. */

@@ -356,6 +356,9 @@ static const struct {
 	{ "\"observation_count\":3", "\"observation_count\":33", "the state is "
 	    "impossible: service web (1): deployment 7 has 33 steps and 1 hooks"
 	    },
+	{ "\"hook_kind\":\"BEFORE\"", "\"hook_turns\":3", "the state is "
+	    "impossible: service web (1): before_rollout is run in 2 turns at "
+	    "most, not 3" },
 	{ "\"hook_count\":1", "\"hook_count\":2", "the state is impossible: "
 	    "service web (1): deployment 7 ran a hook without a name" },
 	{ "\"weight_permille\":50,\"candidates\":1", "\"weight_permille\":"

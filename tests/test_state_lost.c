@@ -53,15 +53,73 @@ test_a_release_that_is_lost_is_said(void **state)
 	stage_release(&stage);
 }
 
+/* As far as the turn after which it is run. */
+static void
+begin_prepared_rollout(struct stage *stage)
+{
+	stage_boot(stage, WEB(""));
+	stage_make_ready(stage);
+	stage_reload(stage, WEB("watchdog = 9s\nbefore_rollout = /bin/b\n"));
+	assert_int_equal(stage->last_task, 0);
+}
+
+/* Between two turns nothing is lost. */
+static void
+test_before_rollout_is_run_by_the_next_supd(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	begin_prepared_rollout(&stage);
+	stage_restart(&stage);
+	stage_turn(&stage, 0);
+	assert_int_not_equal(stage.last_task, 0);
+	assert_int_equal(stage.last_kind, TASK_BEFORE);
+	stage_end_task(&stage, 0);
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_CLIMB);
+	stage_release(&stage);
+}
+
+/* From the state, of a supd that has ended in the turn after it. */
+static void
+restart_in_a_turn(struct stage *stage)
+{
+	char why[REASON_BYTES_MAX] = "";
+	struct state_image *image = state_read(stage->log, stage->log_bytes,
+	    why);
+
+	assert_string_equal(why, "");
+	state_turn_was_lost(image);
+	state_forget(&stage->engine);
+	state_resume(image, &stage->engine, &stage->world);
+	state_lost(stage->state);
+}
+
+/* The turn that was lost may have run it. */
+static void
+test_before_rollout_may_have_been_run(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	begin_prepared_rollout(&stage);
+	restart_in_a_turn(&stage);
+	stage_turn(&stage, 1);
+	assert_int_equal(stage.last_task, 0);
+	assert_int_equal(stage_web(&stage)->rollout.phase, ROLLOUT_IDLE);
+	assert_non_null(strstr(stage_web(&stage)->last.reason, "how it ended is "
+	    "not known"));
+	stage_release(&stage);
+}
+
 static void
 test_before_rollout_is_not_run_twice(void **state)
 {
 	struct stage stage;
 
 	(void)state;
-	stage_boot(&stage, WEB(""));
-	stage_make_ready(&stage);
-	stage_reload(&stage, WEB("watchdog = 9s\nbefore_rollout = /bin/b\n"));
+	begin_prepared_rollout(&stage);
+	stage_turn(&stage, 0);
 	assert_int_equal(stage.last_kind, TASK_BEFORE);
 	stage.last_task = 0;
 	stage.keeps_tasks = false;
@@ -160,6 +218,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_worker_that_cannot_be_followed_has_ended),
 		cmocka_unit_test(test_a_release_that_is_lost_is_said),
+		cmocka_unit_test(test_before_rollout_is_run_by_the_next_supd),
+		cmocka_unit_test(test_before_rollout_may_have_been_run),
 		cmocka_unit_test(test_before_rollout_is_not_run_twice),
 		cmocka_unit_test(test_the_version_is_asked_again),
 		cmocka_unit_test(test_probes_and_analyses_are_asked_again),
