@@ -10,8 +10,9 @@ export LC_ALL=C
 
 # Scripts that are no test by themselves.
 helpers='tests/runner.sh tests/fuzz.sh tests/bench.sh tests/demo.sh
-tests/machine.sh tests/machine_init.sh tests/machine_systemd.sh
-tests/mutants-lib.sh tests/soak.sh'
+tests/machine.sh tests/machine-lib.sh tests/machine_init.sh
+tests/machine_judge.sh tests/machine_systemd.sh tests/mutants-lib.sh
+tests/soak.sh'
 
 top=${1:-${top_srcdir:-.}}
 cd "$top" || exit 2

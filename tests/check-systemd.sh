@@ -4,32 +4,10 @@
 #
 # What is seen of it is said on the console by machine_systemd.sh, and comes out
 # as TAP here.
-set -u
-export LC_ALL=C
+. "${0%/*}/machine-lib.sh"
 
-tests=${top_srcdir:?}/tests
-build=${top_builddir:?}
-dir=$(mktemp -d "${TMPDIR:-/tmp}/supd-machine.XXXXXX") || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-root=$dir/root
 systemd=/usr/lib/systemd
 [ -x "$systemd/systemd" ] || systemd=/lib/systemd
-count=0
-
-result() {      # ok|'not ok' WHAT
-	count=$((count + 1))
-	echo "$1 $count - $2"
-}
-
-skip() {        # WHY
-	echo "$1" | sed 's/^/# /'
-	echo 'ok 1 # SKIP no machine'
-	echo '1..1'
-	exit 0
-}
-
-why=$(sh "$tests/machine.sh" missing) || skip "$why"
 { [ -x "$systemd/systemd" ] && command -v systemctl >/dev/null; } ||
 	skip 'there is no systemd'
 
@@ -49,7 +27,7 @@ put_programs() {
 	for file in $(find "$dir/installed" -type f -perm -100); do
 		set -- "$@" "$file=${file#"$dir/installed"}"
 	done
-	sh "$tests/machine.sh" install "$root" "$@" || exit 1
+	machine install "$root" "$@" || exit 1
 }
 
 put_units() {
@@ -81,10 +59,9 @@ put_units() {
 	EOF
 }
 
-put_files() {
-	mkdir -p "$root/etc/supd/conf.d" "$root/tmp" "$root/proc" "$root/sys" \
-	    "$root/dev" "$root/run" "$root/var/lib"
-	cp "$tests/machine_systemd.sh" "$root/etc/"
+put_system() {
+	mkdir -p "$root/etc/supd/conf.d" "$root/proc" "$root/sys" "$root/dev" \
+	    "$root/run" "$root/var/lib"
 	echo 'root:x:0:0::/:/bin/sh' >"$root/etc/passwd"
 	echo 'root:x:0:' >"$root/etc/group"
 	echo '0123456789abcdef0123456789abcdef' >"$root/etc/machine-id"
@@ -96,31 +73,12 @@ put_files() {
 	DefaultStandardOutput=kmsg
 	DefaultStandardError=kmsg
 	EOF
-	cat >"$root/etc/supd/supd.conf" <<-EOF
-	[service web]
-	command = /usr/bin/web
-	listen = 127.0.0.1:8080
-	workers = 2
-	ready = notify
-	min_ready = 500ms
-	drain_timeout = 1s
-	EOF
 }
 
 put_programs
 put_units
-put_files
-sh "$tests/machine.sh" boot "$root" /sbin/init 120 >"$dir/console"
-status=$?
-sed 's/^/# /' "$dir/console"
-grep -E '^machine: (not )?ok ' "$dir/console" >"$dir/said"
-while read -r line; do
-	line=${line#machine: }
-	result "${line%%ok *}ok" "${line#*ok }"
-done <"$dir/said"
-if [ "$status" -eq 0 ]; then
-	result ok passed
-else
-	result 'not ok' "machine.sh ended with $status"
-fi
+put_system
+put_files machine_systemd.sh /etc/supd/supd.conf ''
+boot '' /sbin/init 120
+judge_end
 echo "1..$count"

@@ -7,29 +7,8 @@
 # HOW, all of which are: `serve` (reloads under load), `kill` (also kills supd
 # then, and lets it die at once when it is started again), `orphans`, `stubborn`
 # (leaves one that ignores SIGTERM), and at last `term` or `int`, the signal that
-# ends it.  Each thing that is as it should be is said on the console by a line
-# `machine: ok WHAT`, others by `machine: not ok WHAT`.
-set -u
-passed=1
-
-judge() {       # WHAT; the exit status before says how it was
-	if [ "$?" -eq 0 ]; then
-		echo "machine: ok $1"
-	else
-		echo "machine: not ok $1"
-		passed=0
-	fi
-}
-
-# Tries for 30 s: nothing tells when it is so.
-until_true() {  # COMMAND...
-	tries=300
-	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
+# ends it.
+. /etc/machine_judge.sh
 
 workers_ready() {
 	supctl status web --json 2>/dev/null | grep -q '"ready": *2'
@@ -107,7 +86,7 @@ use() {
 	judge 'file systems are mounted'
 	[ "$(pss_kib)" -le 300 ]
 	judge "its memory is small: $(pss_kib) KiB"
-	[ "$passed" -eq 0 ] || echo 'machine: passed'
+	judge_all
 	trap 'echo "machine: ok who is left is told"; exit 0' TERM
 	kill -s "$how" 1
 	sleep 100 &

@@ -1,31 +1,9 @@
 #!/bin/sh
 # What check-systemd.sh has done in a machine whose first process is systemd: the
 # life of supd.service, with users.
-#
-# Each thing that is as it should be is said by a line `machine: ok WHAT`, others
-# by `machine: not ok WHAT`.
-set -u
-passed=1
+. /etc/machine_judge.sh
+
 group=/sys/fs/cgroup/system.slice/supd.service
-
-judge() {       # WHAT; the exit status before says how it was
-	if [ "$?" -eq 0 ]; then
-		echo "machine: ok $1"
-	else
-		echo "machine: not ok $1"
-		passed=0
-	fi
-}
-
-# Tries for 15 s: nothing tells when it is so.
-until_true() {  # COMMAND...
-	tries=150
-	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
 
 show() {        # PROPERTY
 	systemctl show -P "$1" supd
@@ -171,4 +149,4 @@ outlives 3 'kill -9 with a socket of systemd' kill_main KILL
 replace_worker
 systemctl stop supd.socket
 stop
-[ "$passed" -eq 0 ] || echo 'machine: passed'
+judge_all
