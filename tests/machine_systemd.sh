@@ -102,8 +102,9 @@ replace_worker() {
 	judge 'a worker that this supd has not started is replaced'
 }
 
-kill_main() {
-	kill -s "$1" "$(show MainPID)"
+# $main is 0 if there is none, and kill(1) takes that for this process.
+kill_main() {   # SIGNAL
+	[ "$main" -gt 0 ] && kill -s "$1" "$main"
 }
 
 stop() {
@@ -137,6 +138,7 @@ judge 'and it is not started again'
 
 # It dies while ExecStop= asks what is to become of it.
 start
+main=$(show MainPID)
 systemctl stop --no-block supd
 kill_main KILL
 until_true [ ! -e "$group" ]
