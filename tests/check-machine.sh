@@ -7,6 +7,8 @@
 # TAP here.
 . "${0%/*}/machine-lib.sh"
 
+need_machine
+
 make_root() {   # OPTIONS OF THE WORKERS
 	rm -rf "$root"
 	set -- "$1" "$build/supd-init=/sbin/supd-init" \

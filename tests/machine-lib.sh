@@ -28,7 +28,9 @@ machine() {
 	sh "$tests/machine.sh" "$@"
 }
 
-why=$(machine missing) || skip "$why"
+need_machine() {
+	why=$(machine missing) || skip "$why"
+}
 
 # What is done there, and a configuration for it.
 put_files() {   # SCRIPT CONFIGURATION OPTIONS-OF-WORKERS

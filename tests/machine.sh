@@ -3,9 +3,10 @@
 # acceleration, with a root directory of ours as its memory.  So a program can be
 # tested as the first process of a kernel, on any host and without privileges.
 #
-#   machine.sh fetch
+#   machine.sh fetch [SUITE]
 #       gets the kernel's package (apt-get download) and unpacks it below
-#       $top_builddir/machine
+#       $top_builddir/machine; with the name of a suite of Debian also its
+#       systemd, and what that needs, into $top_builddir/machine/SUITE
 #   machine.sh missing
 #       says what is missing for `boot`, and ends with 1; else with 0
 #   machine.sh install ROOT PROGRAM[=PATH]...
@@ -22,6 +23,7 @@ set -u
 export LC_ALL=C
 
 machine=${top_builddir:?}/machine
+mirror=http://deb.debian.org/debian
 
 die() {
 	echo "machine: $*" >&2
@@ -42,6 +44,36 @@ fetch() {
 	apt-get download "$package" || die "cannot fetch $package"
 	dpkg -x "$package"_*.deb root.new && mv root.new root &&
 	    rm -f "$package"_*.deb
+}
+
+# With lists of its own, in $apt: apt's are about the host, and stay so.
+apt_apart() {   # COMMAND...
+	apt-get -qq -o Dir::Etc::SourceList="$apt/sources" \
+	    -o Dir::Etc::SourceParts=/dev/null -o Dir::State="$apt" \
+	    -o Dir::State::status="$apt/status" -o Dir::Cache="$apt" \
+	    -o APT::Sandbox::User= -o Acquire::Languages=none "$@"
+}
+
+# A root directory without units, so that only those of a test run.
+fetch_systemd() {       # SUITE
+	[ ! -d "$machine/$1" ] || return 0
+	new=$machine/$1.new apt=$machine/apt
+	trap 'rm -rf "$new" "$apt"' EXIT
+	trap 'exit 1' INT TERM
+	{ mkdir "$apt" && : >"$apt/status" &&
+	    echo "deb $mirror $1 main" >"$apt/sources" &&
+	    apt_apart update && apt_apart install -y --download-only \
+	    --no-install-recommends systemd; } ||
+		die "cannot fetch systemd of $1"
+	for package in "$apt"/archives/*.deb; do
+		dpkg -x "$package" "$new" || die "cannot unpack $package"
+	done
+	rm -r "${new:?}/usr/share" "$new/usr/lib/systemd/system" \
+	    "$new/usr/lib/systemd/system-generators"
+	for directory in bin sbin lib lib64; do
+		ln -s "usr/$directory" "$new/$directory"
+	done
+	mv "$new" "$machine/$1"
 }
 
 missing() {
@@ -109,7 +141,8 @@ boot() {        # ROOT INIT TIMEOUT_S [ARGUMENT]...
 
 case ${1:-} in
 fetch)
-	fetch
+	fetch || exit 1
+	[ $# -eq 1 ] || fetch_systemd "$2"
 	;;
 missing)
 	missing

@@ -116,6 +116,7 @@ stop() {
 }
 
 echo 0 >/proc/sys/kernel/printk
+echo                    # after what systemd has told the terminal
 start
 use
 reload
