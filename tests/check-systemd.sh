@@ -45,7 +45,10 @@ put_programs() {
 put_units() {
 	units=$root/etc/systemd/system
 	mkdir -p "$units/supd.service.d"
-	cp "$build/units/supd.service" "$units/"
+	age=new
+	[ -n "${SYSTEMD_SUITE:-}" ] ||
+		age=$(sed -n 's/^SYSTEMD_AGE = //p' "$build/Makefile")
+	cp "$build/units/$age/supd.service" "$units/"
 	sed -e 's/^ListenStream=0.*/ListenStream=127.0.0.1:8080/' \
 	    -e '/^ListenStream=.\[/d; /^ReusePort/d' \
 	    "$tests/../units/supd.socket" >"$units/supd.socket"

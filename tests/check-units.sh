@@ -27,8 +27,9 @@ verify() {      # NAME
 	systemd-analyze verify --man=no "$dir/$1" 2>&1 | grep supd
 }
 
-report 'the unit that is built is whole' \
-    "$(grep -n '@' "$build/units/supd.service")"
+age=$(sed -n 's/^SYSTEMD_AGE = //p' "$build/Makefile")
+report 'the units that are built are whole' \
+    "$(grep -n '@' "$build"/units/*/supd.service)"
 if ! command -v systemd-analyze >/dev/null; then
 	echo 'ok 2 # SKIP there is no systemd-analyze'
 	echo '1..2'
@@ -37,7 +38,7 @@ fi
 # The programs as they will be installed are somewhere else yet.
 ln -s "$build/supd" "$build/supctl" "$dir/"
 cp "$units/supd-unit" "$units/supd.socket" "$dir/"
-sed "s|^\(Exec[A-Za-z]*=\)[^ ]*/|\1$dir/|" "$build/units/supd.service" \
+sed "s|^\(Exec[A-Za-z]*=\)[^ ]*/|\1$dir/|" "$build/units/$age/supd.service" \
     >"$dir/supd.service"
 report 'supd.service is understood' "$(verify supd.service)"
 report 'supd.socket is understood' "$(verify supd.socket)"
