@@ -127,6 +127,7 @@ struct engine {
 	uint32_t service_id_last;
 	uint64_t deployment_last;
 	uint64_t task_last;
+	uint64_t signal_last;           /* to supd, that was done; the world's */
 	enum engine_phase phase;
 	int64_t started_s;
 	uint64_t started_ms;

@@ -10,6 +10,7 @@
  *   live_resume.c  going on where another supd was
  *   live_upgrade.c another build of supd takes over
  *   live_store.c   the fd store: what services allow, who takes what is there
+ *   live_signal.c  what signals ask for
  */
 #ifndef SUPD_LIVE_H
 #define SUPD_LIVE_H
@@ -51,6 +52,11 @@ void live_port_init(struct live *);
 /* The engine's turn: before it the fd store learns what services there are, and
  * after it hands over what waits. */
 void live_turn(struct live *);
+
+/* A signal that was sent to supd, but for SIGCHLD: does what it asks for. */
+void live_signal(struct live *, int number);
+/* Before the first turn: what the supd before was sent in a turn that was lost. */
+void live_hear_again(struct live *);
 
 /* Watches the listeners from now on.  0 or -errno. */
 int live_sockets_init(struct live *);

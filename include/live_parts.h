@@ -50,6 +50,13 @@ void live_free_places(struct places *);
 
 /* live_resume.c: something is to be written that only the turn's end tells. */
 void live_world_changed(void);
+/* It is written now; but for what was there before this supd's first turn. */
+void live_tell_world(const struct live *);
+
+/* live_signal.c: the turn is noted. */
+void live_signals_done(void);
+json_t *live_save_signals(void);
+void live_restore_signals(struct live *, const json_t *);
 
 /* live_task_keep.c */
 void live_keep_task(const struct running *);

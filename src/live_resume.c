@@ -239,6 +239,7 @@ restore_engine(struct live *live)
 		state_turn_was_lost(resume.image);
 	state_resume(resume.image, &live->engine, &live->world);
 	live_restore_store(live, json_object_get(resume.found, "store"));
+	live_restore_signals(live, json_object_get(resume.found, "signals"));
 	live_leave_if_lost(live);
 	for (uint32_t i = 0; i < live->engine.service_count; i++)
 		live_tell_ready(live, live->engine.services[i]);
@@ -278,7 +279,8 @@ describe_world(const struct live *live)
 	struct rlimit limit;
 
 	spawn_files_limit(&limit);
-	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o, s:o}",
+	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o, s:o,"
+	    " s:o}",
 	    "supd-world", WORLD_FORMAT, "readable-from", WORLD_FORMAT,
 	    "supd", "runtime_dir", live->places.runtime_dir,
 	    "state_dir", live->places.state_dir,
@@ -286,7 +288,7 @@ describe_world(const struct live *live)
 	    "files_limit", (json_int_t)limit.rlim_cur,
 	    (json_int_t)limit.rlim_max,
 	    "listeners", listener_save(), "tasks", live_save_tasks(),
-	    "store", store_save());
+	    "store", store_save(), "signals", live_save_signals());
 }
 
 static int
@@ -333,16 +335,19 @@ say(int error)
 	resume.said = error < 0;
 }
 
-/* The kernel's side cannot be taken back, so it is not left to the turn's end;
- * but for what was there before this supd's first turn. */
-static void
-on_change(void *ctx)
+void
+live_tell_world(const struct live *live)
 {
-	const struct live *live = ctx;
-
 	resume.world_changed = true;
 	if (live->settled)
 		say(write_world(live));
+}
+
+/* The kernel's side cannot be taken back, so it is not left to the turn's end. */
+static void
+on_change(void *ctx)
+{
+	live_tell_world(ctx);
 }
 
 void
@@ -457,6 +462,8 @@ live_commit(struct live *live)
 	int error = write_state(live);
 
 	end_unclaimed_when_up(&live->engine);
+	if (error == 0)
+		live_signals_done();
 	if (error == 0 && resume.world_changed)
 		error = write_world(live);
 	say(error);

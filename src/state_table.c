@@ -285,7 +285,8 @@ RECORD(service);
 static const struct state_field engine_fields[] = {
 	OWN(world), APART(services), DERIVED(service_count),
 	NUMBER(service_id_last), NUMBER(deployment_last), NUMBER(task_last),
-	NAME(phase, engine_phase), SIGNED(started_s), NUMBER(started_ms),
+	NUMBER(signal_last), NAME(phase, engine_phase), SIGNED(started_s),
+	NUMBER(started_ms),
 };
 RECORD(engine);
 #undef OWNER

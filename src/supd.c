@@ -77,57 +77,13 @@ on_turn(void *ctx)
 		reactor_stop();
 }
 
-/* SIGHUP: reload of all; what comes of it is in the log. */
-static void
-reload_all(struct live *live)
-{
-	struct reload request = { .service_count = 0 };
-	struct reload_results results;
-	struct config_errors errors;
-	char text[REASON_BYTES_MAX];
-
-	if (engine_reload(&live->engine, &request, &results, &errors,
-	    text) < 0)
-		log_error("reload: %s", text);
-	for (size_t i = 0; i < errors.count; i++)
-		log_error("%s:%u: %s", errors.list[i].file,
-		    errors.list[i].line, errors.list[i].text);
-	config_errors_release(&errors);
-}
-
 static void
 on_signal(void *ctx, int number)
 {
-	struct live *live = ctx;
-	char why[REASON_BYTES_MAX];
-
-	switch (number) {
-	case SIGCHLD:
+	if (number == SIGCHLD)
 		child_ended = true;
-		break;
-	case SIGHUP:
-		log_notice("SIGHUP: reloading");
-		reload_all(live);
-		break;
-	case SIGUSR1:
-		live_parent_leave();
-		break;
-	case SIGUSR2:
-		log_notice("SIGUSR2: upgrading");
-		if (live_upgrade(live, NULL, 0, why) < 0)
-			log_error("upgrade: %s; nothing has changed", why);
-		break;
-	case SIGTERM:
-	case SIGINT:
-	case SIGQUIT:
-		log_notice("SIG%s: %s", sigabbrev_np(number),
-		    live->engine.phase == ENGINE_RUNNING ? "stopping" :
-		    "killing what still runs");
-		engine_shutdown(&live->engine);
-		break;
-	default:
-		log_notice("SIG%s means nothing to supd", sigabbrev_np(number));
-	}
+	else
+		live_signal(ctx, number);
 }
 
 static void
@@ -334,6 +290,7 @@ start_up(struct live *live, struct config *config)
 	else
 		boot(live, config);
 	live_resume_done(live);
+	live_hear_again(live);
 }
 
 static void

@@ -206,11 +206,10 @@ test_kills(void **state)
 	check(KILL, SUPD_UNDER_INIT);
 }
 
-/* The text of this name in supd's memory is none any more. */
-static void
-damage(const char *name)
+/* The text of this name in supd's memory. */
+static int
+open_text(const char *name)
 {
-	static const char zeros[16];
 	char path[64], file[64], wanted[64];
 	pid_t pid = supd_own_pid();
 	ssize_t size;
@@ -223,8 +222,17 @@ damage(const char *name)
 		size = readlink(path, file, sizeof(file) - 1);
 		file[size > 0 ? size : 0] = '\0';
 		if (strcmp(file, wanted) == 0)
-			fd = open(path, O_WRONLY | O_CLOEXEC);
+			fd = open(path, O_RDWR | O_CLOEXEC);
 	}
+	return fd;
+}
+
+static void
+damage(const char *name)
+{
+	static const char zeros[16];
+	int fd = open_text(name);
+
 	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
 	close(fd);
 }
@@ -406,6 +414,59 @@ test_ledger_was_told(void **state)
 	assert_int_equal(supd_wait(), 0);
 }
 
+/* Where this is in the text supd-world; 0: nowhere.  `instead` is as long. */
+static off_t
+find_in_world(const char *wanted, const char *instead)
+{
+	static char text[1 << 16];
+	int fd = open_text("supd-world");
+	ssize_t size = pread(fd, text, sizeof(text), 0);
+	char *at;
+
+	assert_true(size > 0);
+	at = memmem(text, (size_t)size, wanted, strlen(wanted));
+	if (at != NULL && instead != NULL)
+		assert_int_equal(pwrite(fd, instead, strlen(instead),
+		    at - text), strlen(instead));
+	close(fd);
+	return at != NULL ? at - text : 0;
+}
+
+/*
+ * What was heard is in supd-world before anything comes of it.  Told so by one
+ * that was killed before it could note that it was done, the next supd does it;
+ * told that it was done, it does not.
+ */
+static void
+test_signals_are_remembered(void **state)
+{
+	(void)state;
+	e2e_install_counted("web", "v1", "");
+	e2e_configure("[service web]\ncommand = %s\nlisten = 127.0.0.1:%u\n"
+	    "workers = 1\nready = notify\n", e2e_path("web"), e2e_port());
+	assert_true(supd_start_ready_how(SUPD_UNDER_INIT, 1));
+	e2e_install_counted("web", "v2", "");
+	supd_signal(SIGHUP);
+	json_decref(rollout_await_verdict("web", 2, "complete"));
+	assert_int_not_equal(find_in_world("{\"id\":1,\"signal\":1}",
+	    NULL), 0);
+	log_mark();
+	supd_strike(SIGKILL);
+	assert_int_equal(status_number("web", "ready"), 1);
+	assert_int_equal(log_count("SIGHUP"), 0);
+
+	supd_signal(SIGHUP);
+	json_decref(rollout_await_verdict("web", 3, "complete"));
+	assert_int_not_equal(find_in_world("{\"id\":2,\"signal\":1}",
+	    "{\"id\":3,\"signal\":1}"), 0);
+	log_mark();
+	supd_strike(SIGKILL);
+	log_await("SIGHUP: reloading");
+	json_decref(rollout_await_verdict("web", 4, "complete"));
+	supd_signal(SIGTERM);
+	assert_int_equal(supd_wait(), 0);
+}
+
 int
 main(void)
 {
@@ -417,6 +478,7 @@ main(void)
 		E2E_TEST(test_hook),
 		E2E_TEST(test_ready_is_remembered),
 		E2E_TEST(test_ledger_was_told),
+		E2E_TEST(test_signals_are_remembered),
 	};
 
 	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
