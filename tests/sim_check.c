@@ -188,7 +188,7 @@ check_releases(struct sim *sim, const struct service *s)
 {
 	struct sim_service *model = sim_service(sim, s->name);
 	struct revisions live = { .count = 0 }, leaving = { .count = 0 };
-	bool others_live = false;
+	bool others_live = false, others_drain = false;
 
 	for (uint32_t i = 0; i < s->fleet.worker_capacity; i++) {
 		const struct worker *w = &s->fleet.workers[i];
@@ -200,6 +200,8 @@ check_releases(struct sim *sim, const struct service *s)
 		if (w->state != WORKER_GONE && other)
 			add_revision(&leaving, w->revision);
 		others_live |= other && worker_is_live(w);
+		others_drain |= other && w->state != WORKER_GONE &&
+		    !worker_is_live(w);
 	}
 	model->leftover &= others_live;
 	if (live.count > 2 && !model->leftover)
@@ -207,7 +209,9 @@ check_releases(struct sim *sim, const struct service *s)
 		    live.count, s->name);
 	if (leaving.count > 1)
 		sim_cover(sim, SIM_DRAINING_RELEASES);
-	model->jumped &= leaving.count > DRAINING_RELEASES_MAX;
+	model->jumped &= leaving.count >= DRAINING_RELEASES_MAX;
+	model->jumped |= leaving.count >= DRAINING_RELEASES_MAX &&
+	    !others_drain;
 	if (leaving.count > (model->jumped ? RELEASES_KEPT_MAX :
 	    DRAINING_RELEASES_MAX))
 		sim_fail(sim, "releases: %u of %s are on their way out",

@@ -184,7 +184,8 @@ struct sim_service {
 	bool had_leftover;
 	bool is_late;           /* has no release yet */
 	bool jumped;            /* one took charge while it was stopped: nobody
-				 * waits for those who drain then */
+				 * waits for those who drain then; or so many
+				 * are left to serve that nobody is to go */
 	struct sim_findings found;
 	bool owes_after;        /* it has completed: after_rollout is to run */
 	int64_t in_charge_since_s;
