@@ -1,8 +1,8 @@
 #!/bin/sh
 # System calls of supd that fail: each that it makes, with each error that it can
 # have, the first time, the second and later ones; in a start, a reload, a crash
-# with a parent and without one, an upgrade, and where the parent starts another one.  tests/inject.c makes one of
-# them fail and says what must hold.
+# with a parent and without one, an upgrade, and where the parent starts another
+# one.  tests/inject.c makes one of them fail and says what must hold.
 #
 #   inject.sh                   all of them
 #   INJECT_SECONDS=N            so many as there is time for, chosen by
