@@ -439,7 +439,6 @@ harm(void (*phase)(void))
 	}
 	(void)load_end_clean(&run.load);
 	if (log_count("on trial for") + log_count("goes on (upgraded") > 0)
-		log_await("there is no way back");      /* two fds more */
 	supd_stop();
 }
 
