@@ -75,8 +75,8 @@ can_fail(const char *line)
 	return strstr(line, "EPOLL_CTL_DEL") == NULL;
 }
 
-bool
-trace_has_met(void)
+static bool
+has_met(bool can)
 {
 	static char line[LINE_BYTES_MAX];
 	FILE *file = fopen(trace.path, "re");
@@ -84,9 +84,22 @@ trace_has_met(void)
 
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file) != NULL)
-		was |= strstr(line, "(INJECTED)") != NULL && can_fail(line);
+		was |= strstr(line, "(INJECTED)") != NULL &&
+		    can_fail(line) == can;
 	fclose(file);
 	return was;
+}
+
+bool
+trace_has_met(void)
+{
+	return has_met(true);
+}
+
+bool
+trace_was_impossible(void)
+{
+	return has_met(false);
 }
 
 static const char *const *

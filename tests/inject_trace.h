@@ -26,6 +26,9 @@ void trace_end(void);
 /* Whether the call that was to fail was made, and can fail. */
 bool trace_has_met(void);
 
+/* Whether it was made, and no kernel lets it fail like this (F_SETFD, say). */
+bool trace_was_impossible(void);
+
 /* Prints what was called from the line that begins like this on: CALL FIRST COUNT,
  * where FIRST counts what was called before. */
 void trace_list(const char *begin);
