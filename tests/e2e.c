@@ -114,6 +114,14 @@ e2e_configure(const char *format, ...)
 	e2e_write("supd.conf", 0644, text);
 }
 
+void
+e2e_configure_web(const char *target, int workers, const char *keys)
+{
+	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
+	    "workers = %d\nready = notify\n%s", e2e_path("web"), target,
+	    workers, keys);
+}
+
 static void
 copy(int from_fd, int to_fd)
 {

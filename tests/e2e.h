@@ -73,6 +73,10 @@ void e2e_write(const char *name, mode_t mode, const char *text);
 void e2e_configure(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
+/* With one service, `web`, that says itself that it is ready; `keys` are lines of
+ * its section. */
+void e2e_configure_web(const char *target, int workers, const char *keys);
+
 /*
  * Installs a build: a new executable, renamed to `name`, which runs the worker
  * with these options (tests/build.c).  Every install is another build.
@@ -133,8 +137,14 @@ extern pid_t supd_pid;                  /* 0: none runs; of its supd-init if
 
 void supd_signal(int signo);
 
+/* What supd says of itself (Supervisor of io.supd); the caller's. */
+json_t *supervisor_status(void);
+
 /* The pid of supd itself, as it says. */
 pid_t supd_own_pid(void);
+
+/* May the supd before an upgrade still come back? */
+bool supd_is_on_trial(void);
 
 /* A signal that ends supd itself; returns when it has met it. */
 void supd_strike(int signo);
@@ -320,6 +330,9 @@ const char *restarted_why(void);
 
 /* One of supd's texts in memory, such as "supd-state"; to be closed. */
 int supd_memory_open(const char *name);
+
+/* What it has written there is no text any more. */
+void supd_memory_damage(const char *name);
 
 /* A message to supd-init in the name of the supd that it has started; as root. */
 void supd_tell_parent(const char *text);

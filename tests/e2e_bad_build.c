@@ -20,9 +20,7 @@ begin(const char *keys)
 {
 	snprintf(target, sizeof(target), "127.0.0.1:%u", e2e_port());
 	e2e_install("web", "--version v1");
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\n%s", e2e_path("web"), target,
-	    WORKERS, keys);
+	e2e_configure_web(target, WORKERS, keys);
 	supd_start_ready(WORKERS);
 	load_start(&load, target, RATE, 0);
 	load_await_second(&load);

@@ -31,9 +31,7 @@ begin_at(const char *listen, const char *keys)
 {
 	snprintf(target, sizeof(target), "%s", listen);
 	e2e_install_counted("web", "v1", "");
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\n%s", e2e_path("web"), target,
-	    WORKERS, keys);
+	e2e_configure_web(target, WORKERS, keys);
 	supd_start_ready(WORKERS);
 }
 

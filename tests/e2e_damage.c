@@ -37,9 +37,7 @@ struct memory {
 static void
 configure(void)
 {
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\n", e2e_path("web"), target,
-	    WORKERS);
+	e2e_configure_web(target, WORKERS, "");
 }
 
 static bool

@@ -19,9 +19,7 @@ static struct load load;
 static void
 configure(void)
 {
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\n", e2e_path("web"), target,
-	    WORKERS);
+	e2e_configure_web(target, WORKERS, "");
 }
 
 static void
@@ -43,21 +41,10 @@ end(void)
 	supd_stop();
 }
 
-/* What it has written is no text any more. */
-static void
-damage(const char *name)
-{
-	static const char zeros[16];
-	int fd = supd_memory_open(name);
-
-	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
-	close(fd);
-}
-
 static void
 lose_everything(void)
 {
-	damage("supd-state");
+	supd_memory_damage("supd-state");
 	e2e_write("supd.conf", 0644, "[nonsense\n");
 }
 
@@ -102,7 +89,7 @@ test_world_too(void **state)
 	load_start(&load, target, RATE, 20);
 	load_await_version(&load, "v1");
 	lose_everything();
-	damage("supd-world");
+	supd_memory_damage("supd-world");
 	supd_strike(SIGSEGV);
 	log_await_count("It tries again in ", 3);
 	configure();
@@ -167,7 +154,7 @@ test_exit_status(void **state)
 	(void)state;
 	begin_how(SUPD_UNDER_INIT);
 	lose_everything();
-	damage("supd-world");
+	supd_memory_damage("supd-world");
 	supd_strike(SIGKILL);
 	log_await("supd ended with 1; ");
 	configure();

@@ -30,9 +30,7 @@ begin(unsigned how)
 {
 	snprintf(run.target, sizeof(run.target), "127.0.0.1:%u", e2e_port());
 	install("v1");
-	e2e_configure("[service web]\ncommand = %s\nlisten = %s\n"
-	    "workers = %d\nready = notify\n", e2e_path("web"), run.target,
-	    WORKERS);
+	e2e_configure_web(run.target, WORKERS, "");
 	if (!supd_start_ready_how(how, WORKERS))
 		skip();
 	load_start(&run.load, run.target, RATE, 0);

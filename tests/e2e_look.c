@@ -262,18 +262,12 @@ const char *
 restarted_why(void)
 {
 	static char why[128];
-	int fd = control_open();
-	json_t *reply;
-	const char *text;
+	json_t *supervisor = supervisor_status();
+	const char *text = json_string_value(json_object_get(json_object_get(
+	    supervisor, "restarted"), "why"));
 
-	assert_true(fd >= 0);
-	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
-	text = json_string_value(json_object_get(json_object_get(
-	    json_object_get(json_object_get(reply, "parameters"),
-	    "supervisor"), "restarted"), "why"));
 	snprintf(why, sizeof(why), "%s", text != NULL ? text : "");
-	json_decref(reply);
-	close(fd);
+	json_decref(supervisor);
 	return why;
 }
 
@@ -373,6 +367,16 @@ supd_memory_open(const char *name)
 	}
 	assert_true(fd >= 0);
 	return fd;
+}
+
+void
+supd_memory_damage(const char *name)
+{
+	static const char zeros[16];
+	int fd = supd_memory_open(name);
+
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+	close(fd);
 }
 
 /* Where supd tells its parent, which it was started with. */

@@ -206,37 +206,6 @@ test_kills(void **state)
 	check(KILL, SUPD_UNDER_INIT);
 }
 
-/* The text of this name in supd's memory. */
-static int
-open_text(const char *name)
-{
-	char path[64], file[64], wanted[64];
-	pid_t pid = supd_own_pid();
-	ssize_t size;
-	int fd = -1;
-
-	snprintf(wanted, sizeof(wanted), "/memfd:%s (deleted)", name);
-	for (int i = 0; fd < 0; i++) {
-		assert_true(i < FDS_MAX);
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, i);
-		size = readlink(path, file, sizeof(file) - 1);
-		file[size > 0 ? size : 0] = '\0';
-		if (strcmp(file, wanted) == 0)
-			fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	return fd;
-}
-
-static void
-damage(const char *name)
-{
-	static const char zeros[16];
-	int fd = open_text(name);
-
-	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
-	close(fd);
-}
-
 /* The listeners are found again by their addresses, and serve as they did: also
  * those who share one, and wait for the same connections. */
 static void
@@ -244,7 +213,7 @@ test_damaged_world(void **state)
 {
 	(void)state;
 	begin(SUPD_UNDER_INIT, 0);
-	damage("supd-world");
+	supd_memory_damage("supd-world");
 	log_mark();
 	supd_strike(SIGKILL);
 	log_await("supd-world, which the supd before has left, cannot be read");
@@ -419,7 +388,7 @@ static off_t
 find_in_world(const char *wanted, const char *instead)
 {
 	static char text[1 << 16];
-	int fd = open_text("supd-world");
+	int fd = supd_memory_open("supd-world");
 	ssize_t size = pread(fd, text, sizeof(text), 0);
 	char *at;
 

@@ -365,21 +365,43 @@ supd_signal(int signo)
 	assert_int_equal(kill(supd_pid, signo), 0);
 }
 
-pid_t
-supd_own_pid(void)
+json_t *
+supervisor_status(void)
 {
 	int fd = control_open();
-	json_t *reply;
-	pid_t pid;
+	json_t *reply, *supervisor;
 
 	assert_true(fd >= 0);
 	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
-	pid = (pid_t)json_integer_value(json_object_get(json_object_get(
-	    json_object_get(reply, "parameters"), "supervisor"), "pid"));
-	assert_true(pid > 0);
+	supervisor = json_incref(json_object_get(json_object_get(reply,
+	    "parameters"), "supervisor"));
+	assert_non_null(supervisor);
 	json_decref(reply);
 	close(fd);
+	return supervisor;
+}
+
+pid_t
+supd_own_pid(void)
+{
+	json_t *supervisor = supervisor_status();
+	pid_t pid = (pid_t)json_integer_value(json_object_get(supervisor,
+	    "pid"));
+
+	assert_true(pid > 0);
+	json_decref(supervisor);
 	return pid > 1 ? pid : supd_pid;        /* the first one in a namespace */
+}
+
+bool
+supd_is_on_trial(void)
+{
+	json_t *supervisor = supervisor_status();
+	bool is = json_is_true(json_object_get(json_object_get(supervisor,
+	    "restarted"), "on_trial"));
+
+	json_decref(supervisor);
+	return is;
 }
 
 void

@@ -288,23 +288,6 @@ test_returns(void **state)
  * The trial
  */
 
-static bool
-is_on_trial(void)
-{
-	int fd = control_open();
-	json_t *reply;
-	bool is;
-
-	assert_true(fd >= 0);
-	reply = control_call(fd, "{\"method\":\"io.supd.Status\"}");
-	is = json_is_true(json_object_get(json_object_get(json_object_get(
-	    json_object_get(reply, "parameters"), "supervisor"), "restarted"),
-	    "on_trial"));
-	json_decref(reply);
-	close(fd);
-	return is;
-}
-
 /* The one before is back, whether or not somebody still waits. */
 static void
 strike_on_trial(int fd, bool waits)
@@ -319,7 +302,7 @@ strike_on_trial(int fd, bool waits)
 		assert_error(fd, "io.supd.UpgradeFailed", "SIGSEGV");
 	assert_string_equal(restarted_why(),
 	    "back from an upgrade that failed: SIGSEGV");
-	assert_false(is_on_trial());
+	assert_false(supd_is_on_trial());
 	assert_in_charge();
 	log_await("goes on (back from an upgrade that failed");
 	assert_int_equal(log_count("was announced and is not there"), 0);
@@ -346,7 +329,7 @@ test_verdict(void **state)
 	begin();
 	fd = ask(e2e_program("supd"));
 	await_trial(fd);
-	assert_true(is_on_trial());
+	assert_true(supd_is_on_trial());
 	supctl("stop", "web");
 	assert_ended(0, "");
 	log_await_count("exited with status 0", WORKERS);
@@ -355,7 +338,7 @@ test_verdict(void **state)
 	log_await_ready(WORKERS);
 	snprintf(pids, sizeof(pids), "%s", worker_pids("web"));
 	assert_done(fd);
-	assert_false(is_on_trial());
+	assert_false(supd_is_on_trial());
 	supd_strike(SIGSEGV);
 	assert_string_equal(restarted_why(), "crashed: SIGSEGV");
 	supd_stop();
@@ -374,7 +357,7 @@ test_upgraded_on_trial(void **state)
 	second = ask(e2e_program("supd"));
 	assert_done(first);
 	await_trial(second);
-	assert_true(is_on_trial());
+	assert_true(supd_is_on_trial());
 	supd_strike(SIGSEGV);
 	assert_error(second, "io.supd.UpgradeFailed", "SIGSEGV");
 	assert_in_charge();

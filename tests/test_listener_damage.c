@@ -132,6 +132,16 @@ test_not_a_list(void **state)
 }
 
 static void
+expect_clash(json_t *saved, const char *where)
+{
+	assert_int_equal(listener_restore(saved, text), -1);
+	assert_non_null(strstr(text, where));
+	assert_non_null(strstr(text, "has the number"));
+	assert_int_equal(carry_leave(), 2);
+	json_decref(saved);
+}
+
+static void
 test_numbers_clash(void **state)
 {
 	struct listener_spec spec = spec_of(SPEC_IPV4), other;
@@ -145,19 +155,11 @@ test_numbers_clash(void **state)
 	end_supd();
 	set_at(saved, "0/shards/0/number", "1");
 	set_at(saved, "1/shards/0/number", "1");
-	assert_int_equal(listener_restore(saved, text), -1);
-	assert_non_null(strstr(text, "listener 2"));
-	assert_non_null(strstr(text, "has the number"));
-	assert_int_equal(carry_leave(), 2);
-	json_decref(saved);
+	expect_clash(saved, "listener 2");
 	saved = end_a_pair();
 	set_at(saved, "0/shards/0/number", "1");
 	set_at(saved, "0/shards/1/number", "1");
-	assert_int_equal(listener_restore(saved, text), -1);
-	assert_non_null(strstr(text, "listener 1"));
-	assert_non_null(strstr(text, "has the number"));
-	assert_int_equal(carry_leave(), 2);
-	json_decref(saved);
+	expect_clash(saved, "listener 1");
 }
 
 /* As one that has a part at an address, a shard of another is none. */
