@@ -61,10 +61,10 @@ struct lane_probe {
 
 enum lane { LANE_STABLE, LANE_CANDIDATE, LANE_COUNT };
 
-/* Who watches the candidate: probes, the analysis, queues and memory. */
 /* That before_rollout is to be run is in the state before it is. */
 enum { HOOK_TURNS_MAX = 2 };
 
+/* Who watches the candidate: probes, the analysis, queues and memory. */
 struct judge {
 	struct lane_probe probes[LANE_COUNT];
 	uint64_t analysis;              /* the task that runs; 0: none */
