@@ -179,8 +179,8 @@ test_rollout_to_its_end(void **state)
 	assert_string_equal(json_string_value(json_object_get(last, "kind")),
 	    "reload");
 	json_decref(last);
-	assert_string_equal(ask_version(target), "v2");
 	log_await_count(" exited with status 0", WORKERS);
+	assert_string_equal(ask_version(target), "v2");
 	supd_stop();
 }
 

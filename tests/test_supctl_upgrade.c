@@ -156,21 +156,24 @@ test_requests(void **state)
 static void
 test_json(void **state)
 {
-	static const struct fake_answer answers[] = {
+	static const struct fake_answer told[] = {
 		{ "Upgrade", { CHECKING, DONE("0.5", "0.6", "2") },
-		    FAKE_STAYS },
+		    FAKE_STAYS }, { NULL } };
+	static const struct fake_answer looked_for[] = {
 		{ "Upgrade", { CHECKING }, FAKE_RESTARTS },
 		{ "Status", { STATUS("0.6", "{\"at_s\":@,\"why\":"
 		    "\"upgraded from supd 0.5\"}") }, FAKE_STAYS }, { NULL } };
 	const struct fake_run *run;
 
 	(void)state;
-	fake_start(answers);
+	fake_start(told);
 	run = SUPCTL("upgrade", "--json");
 	assert_int_equal(run->code, 0);
 	assert_string_equal(run->output, "{\"stage\":\"checking\",\"path\":"
 	    "\"/usr/sbin/supd\"}\n{\"stage\":\"done\",\"from\":\"0.5\","
 	    "\"to\":\"0.6\",\"workers\":2,\"not_answering_ms\":7}\n");
+	fake_stop();
+	fake_start(looked_for);
 	run = SUPCTL("upgrade", "--json");
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "\"/usr/sbin/supd\"}\n{\"version\":\"0.6\","
