@@ -10,8 +10,8 @@ libraries="-linih -ljansson"
 # Most are noticed soon, and what never happens in so many rollouts, too; what
 # needs a rollback that has left something comes up in more.
 play() {
-	timeout 150 "$bench/program" --again 0 -n 5000 >"$bench/log" 2>&1 &&
-	    timeout 150 "$bench/program" --again 0 -n 30000 >"$bench/log" 2>&1
+	limited 150 "$bench/program" --again 0 -n 5000 >"$bench/log" 2>&1 &&
+	    limited 150 "$bench/program" --again 0 -n 30000 >"$bench/log" 2>&1
 }
 
 caught_by() {   # EXIT STATUS

@@ -15,12 +15,12 @@ build() {       # OBJECT...: those of the modules
 }
 
 play() {
-	timeout 60 "$bench/program" --again 1 --seeds 1-8 >"$bench/log" 2>&1 ||
+	limited 60 "$bench/program" --again 1 --seeds 1-8 >"$bench/log" 2>&1 ||
 	    return
 	for unit in $units; do
 		"$cc" "$work/unit/$unit.o" "$work/unit/state_fixture.o" \
 		    $objects $libraries -o "$bench/$unit" &&
-		    timeout 60 "$bench/$unit" >"$bench/log" 2>&1 || return
+		    limited 60 "$bench/$unit" >"$bench/log" 2>&1 || return
 	done
 }
 

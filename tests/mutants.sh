@@ -8,7 +8,7 @@
 libraries=
 
 play() {
-	timeout 60 "$bench/program" --mutants --first >"$bench/log" 2>&1
+	limited 60 "$bench/program" --mutants --first >"$bench/log" 2>&1
 }
 
 caught_by() {
