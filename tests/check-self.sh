@@ -283,5 +283,17 @@ refuses "runner: nothing passed" "0 passed, 0 failed" run_program
 rm "$work/program"
 refuses "runner: a program that is not there" "could not be run" run_program
 
+# Each of two passes only if the other runs at the same time.
+mkfifo "$work/meet"
+echo ": >'$work/meet'; echo 1..1; echo ok 1" | program
+mv "$work/program" "$work/one"
+echo ": <'$work/meet'; echo 1..1; echo ok 1" | program
+mv "$work/program" "$work/two"
+run_two() {     # OPTION…
+	sh "$here/runner.sh" -l "$work/logs" "$@" -t 2 "$work/one" "$work/two"
+}
+accepts "runner: two at a time" run_two -j 2
+refuses "runner: one after the other" "0 passed, 2 failed" run_two
+
 echo "1..$case_count"
 [ "$failed" -eq 0 ]

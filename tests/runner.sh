@@ -8,23 +8,27 @@
 # One line per program goes to standard output, then the output of those that
 # failed, and at last `N passed, N failed`.
 #
-#   runner.sh [-l DIRECTORY] [-t SECONDS] PROGRAM… [-t SECONDS PROGRAM…]
+#   runner.sh [-l DIRECTORY] [-j JOBS] [-t SECONDS] PROGRAM… [-t SECONDS …]
 #
-# -l is where the programs' output is kept (default: test-logs), -t the time
-# limit of the programs that follow.  If $TEST_RESULTS names a file, a line
-# `PASSED FAILED SKIPPED` is appended to it.  Exits with 0 if something passed
-# and nothing failed.
+# -l is where the programs' output is kept (default: test-logs).  The others are
+# of the programs that follow, up to the next option, before which these end: -t
+# is the time limit of each, -j how many run at a time (default: 1).  If
+# $TEST_RESULTS names a file, a line `PASSED FAILED SKIPPED` is appended to it.
+# Exits with 0 if something passed and nothing failed.
 set -u
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
 
 log_dir=test-logs
 limit=60
-passed=0 failed=0 skipped=0
-failures=
+jobs=1
+lanes=
 child=
 
-# A ^C reaches only us: timeout(1) puts the program in a group of its own.
-trap 'test -z "$child" || kill "$child" 2>/dev/null; exit 130' INT TERM HUP
+work=$(mktemp -d "${TMPDIR:-/tmp}/runner.XXXXXX") || exit 2
+trap 'rm -rf "$work"' EXIT
+# A ^C reaches only us: timeout(1) puts the program in a group of its own, and
+# lanes ignore it.
+trap 'test -z "$lanes" || kill $lanes 2>/dev/null; wait; exit 130' INT TERM HUP
 
 # Reads a log; prints PASSED FAILED SKIPPED and what is wrong with it as TAP.
 count_results() {
@@ -57,7 +61,7 @@ why_it_ended() {
 	esac
 }
 
-run() {
+run() {         # PROGRAM
 	name=${1##*/}
 	log=$log_dir/$name.log
 	begin=$(date +%s)
@@ -83,15 +87,36 @@ run() {
 	fi
 	[ -z "$wrong" ] || not_ok=$((not_ok + 1))
 
-	passed=$((passed + ok))
-	failed=$((failed + not_ok))
-	skipped=$((skipped + skip))
+	echo "$ok $not_ok $skip $name" >>"$work/results"
 	text="$ok passed"
 	[ "$not_ok" -eq 0 ] || text="$text, $not_ok FAILED"
 	[ "$skip" -eq 0 ] || text="$text, $skip skipped"
 	[ -z "$wrong" ] || text="$text ($wrong)"
-	[ "$not_ok" -eq 0 ] || failures="$failures $name"
 	printf '%-28s %s, %s s\n' "$name" "$text" $(($(date +%s) - begin))
+}
+
+# One of those that run the programs of a group; each takes what no other has.
+run_lane() {
+	trap - EXIT
+	trap 'test -z "$child" || kill "$child" 2>/dev/null; exit 130' TERM
+	number=0
+	while read -r program; do
+		number=$((number + 1))
+		mkdir "$work/taken/$number" 2>/dev/null || continue
+		run "$program"
+	done <"$work/group"
+}
+
+run_group() {
+	[ -s "$work/group" ] || return 0
+	mkdir "$work/taken"
+	for lane in $(seq "$jobs"); do
+		run_lane &
+		lanes="$lanes $!"
+	done
+	wait
+	lanes=
+	rm -r "$work/taken" "$work/group"
 }
 
 # What failed first, then the end of the log, where a crash shows.
@@ -105,19 +130,33 @@ show_failure() {
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	-l) log_dir=$2; shift 2 ;;
-	-t) limit=$2; shift 2 ;;
+	-*)
+		run_group
+		case $1 in
+		-l) log_dir=$2 ;;
+		-j) jobs=$2 ;;
+		-t) limit=$2 ;;
+		*) echo "runner.sh: unknown option $1" >&2; exit 2 ;;
+		esac
+		shift 2
+		;;
 	*)
 		mkdir -p "$log_dir" || exit 2
-		run "$1"
+		printf '%s\n' "$1" >>"$work/group"
 		shift
 		;;
 	esac
 done
+run_group
 
-for name in $failures; do
-	show_failure "$name"
-done
+passed=0 failed=0 skipped=0
+touch "$work/results"
+while read -r ok not_ok skip name; do
+	passed=$((passed + ok))
+	failed=$((failed + not_ok))
+	skipped=$((skipped + skip))
+	[ "$not_ok" -eq 0 ] || show_failure "$name"
+done <"$work/results"
 [ -z "${TEST_RESULTS:-}" ] ||
 	echo "$passed $failed $skipped" >>"$TEST_RESULTS"
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
