@@ -83,8 +83,11 @@ pass_on(int signo)
 	if (signo == SIGPWR || (signo == SIGINT && is_first))
 		signo = SIGTERM;
 	stops = stops || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT;
-	if (child != 0 && kill(child, signo) == 0 && stops)
+	if (child == 0)
+		return;
+	if (stops)      /* first: nothing is to come while it ends already */
 		(void)kill(child, SIGCONT);
+	(void)kill(child, signo);
 }
 
 /*
