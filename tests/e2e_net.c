@@ -10,15 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "own_network.h"
 
 static int outside = -1;
 
@@ -49,18 +49,6 @@ enter_user_namespace(void)
 	return true;
 }
 
-/* It also gets its addresses then, 127.0.0.1/8 and ::1. */
-static void
-bring_up_loopback(void)
-{
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
-	close(fd);
-}
-
 bool
 net_enter(bool migrates)
 {
@@ -75,7 +63,7 @@ net_enter(bool migrates)
 		outside = before;
 	else
 		close(before);
-	bring_up_loopback();
+	assert_true(own_network_raise());
 	write_file("/proc/sys/net/ipv4/tcp_migrate_req", migrates ? "1" : "0");
 	return true;
 }

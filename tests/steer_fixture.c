@@ -4,10 +4,9 @@
  */
 #include "steer_fixture.h"
 
-#include <net/if.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
+
+#include "own_network.h"
 
 enum {
 	BATCH = 200,                    /* clients at once; two fds each */
@@ -29,26 +28,6 @@ write_file(const char *path, const char *line)
 	return done;
 }
 
-static bool
-raise_loopback(void)
-{
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool done = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool
-enter_network(void)
-{
-	if (geteuid() == 0 && unshare(CLONE_NEWNET) == 0)
-		return raise_loopback();
-	return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && raise_loopback();
-}
-
 /* Who is no superuser is one already, as long as he gets no namespace. */
 static void
 become(bool ordinary)
@@ -56,7 +35,7 @@ become(bool ordinary)
 	bool super = geteuid() == 0;
 
 	if (super || !ordinary)
-		own_network = enter_network();
+		own_network = own_network_enter();
 	if (!super || !ordinary)
 		return;
 	own_network = false;

@@ -25,6 +25,7 @@
 
 #include "child.h"
 #include "fd.h"
+#include "own_network.h"
 
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51
@@ -409,5 +410,7 @@ main(int argc, char **argv)
 
 	if (argc > 1)
 		return print_command(argv[1]);
+	/* Else a port that is free may be somebody's a moment later. */
+	(void)own_network_enter();
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
