@@ -11,6 +11,7 @@
 #include "supctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -310,12 +311,27 @@ flush_output(int code)
 	return code == SUPCTL_DONE ? SUPCTL_FAILED : code;
 }
 
+/* 0, 1 and 2 must be something, or the connection could become standard output
+ * and supd be told what is meant for the user.  Nothing can be written there. */
+static void
+fill_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct supctl ctl = { 0 };
 	int code;
 
+	fill_standard_fds();
 	(void)signal(SIGPIPE, SIG_IGN);
 	code = options_parse(&ctl, argc, argv, OPTION_CONFIG | OPTION_SOCKET |
 	    OPTION_HELP | OPTION_ABOUT, true);

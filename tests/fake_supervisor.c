@@ -378,6 +378,8 @@ execute(unsigned flags, const char *const *words, int output_fd,
 	}
 	dup2(output_fd, 1);
 	dup2(errors_fd, 2);
+	if (flags & FAKE_CLOSED)
+		close(1);
 	*fake.supctl_pid = getpid();
 	execv(supctl_path(path), argv);
 	_exit(126);

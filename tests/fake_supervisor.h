@@ -62,6 +62,7 @@ enum fake_flag {
 	FAKE_TERMINAL = 1 << 0,         /* its input and output are one */
 	FAKE_NO_SOCKET = 1 << 1,        /* no --socket */
 	FAKE_DEAF = 1 << 2,             /* nobody reads its output */
+	FAKE_CLOSED = 1 << 3,           /* it has no standard output at all */
 };
 const struct fake_run *fake_supctl(unsigned flags, const char *const *words);
 

@@ -280,6 +280,28 @@ test_nobody_reads(void **state)
 	assert_int_equal(fake_supctl(FAKE_DEAF, bad)->code, 1);
 }
 
+/* What would be printed is not said to supd over the connection. */
+static void
+test_no_output(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Reload", { EVENT("started", "plain", "started"),
+		    OUTCOMES(OUTCOME("4", "true", "", "\"complete\"",
+		    "null")) }, FAKE_STAYS },
+		{ "RolloutStatus", { LAST("4", "3", "complete") },
+		    FAKE_STAYS }, { NULL } };
+	static const char *const words[] = { "reload", NULL };
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	run = fake_supctl(FAKE_CLOSED, words);
+	assert_string_equal(run->errors, "supctl: cannot write to standard "
+	    "output: Bad file descriptor\n");
+	assert_int_equal(run->code, 1);
+	assert_has_not(fake_requests(), "web: ");
+}
+
 int
 main(void)
 {
@@ -291,6 +313,7 @@ main(void)
 		FAKE_TEST(test_plan),
 		FAKE_TEST(test_left_alone),
 		FAKE_TEST(test_nobody_reads),
+		FAKE_TEST(test_no_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
