@@ -205,33 +205,34 @@ wait_for_end(struct upgrade *u)
 }
 
 /* supd has another working directory.  NULL: says why there is none. */
-static char *
+static json_t *
 absolute_path(const char *path)
 {
-	char *directory, *text = NULL;
+	char *directory;
+	json_t *text;
 
 	if (path[0] == '/')
-		return draw_memory(strdup(path));
+		return draw_memory(json_string(path));
 	directory = getcwd(NULL, 0);
 	if (directory == NULL) {
 		complain("--to %s: the working directory cannot be told: %s; "
 		    "nothing was changed", path, strerror(errno));
 		return NULL;
 	}
-	if (asprintf(&text, "%s/%s", directory, path) < 0)
-		text = NULL;
+	text = json_sprintf("%s/%s", directory, path);
+	if (text == NULL)
+		complain("--to %s: the working directory is not UTF-8: \"%s\"; "
+		    "nothing was changed", path, directory);
 	free(directory);
-	return draw_memory(text);
+	return text;
 }
 
+/* Takes over `parameters`. */
 static int
-ask(struct upgrade *u, const char *path)
+ask(struct upgrade *u, json_t *parameters)
 {
-	json_t *parameters = draw_memory(json_object());
 	int code = call_open(&u->call, u->ctl->socket_path);
 
-	if (path != NULL)
-		json_object_set_new(parameters, "path", json_string(path));
 	if (code != SUPCTL_DONE) {
 		json_decref(parameters);
 		return code;
@@ -251,16 +252,16 @@ int
 verb_upgrade(const struct supctl *ctl)
 {
 	struct upgrade u = { .ctl = ctl, .looks = *ctl };
-	char *path = NULL;
-	int code;
+	json_t *parameters = draw_memory(json_object()), *path;
 
 	u.looks.changes = false;
 	if (ctl->to_path != NULL) {
 		path = absolute_path(ctl->to_path);
-		if (path == NULL)
+		if (path == NULL) {
+			json_decref(parameters);
 			return SUPCTL_FAILED;
+		}
+		json_object_set_new(parameters, "path", path);
 	}
-	code = ask(&u, path);
-	free(path);
-	return code;
+	return ask(&u, parameters);
 }

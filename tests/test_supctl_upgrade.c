@@ -153,6 +153,32 @@ test_requests(void **state)
 	assert_int_equal(SUPCTL("upgrade", "now")->code, 2);
 }
 
+/* The path is not left out because it cannot be said: that would upgrade to
+ * another one. */
+static void
+test_directory_is_not_utf8(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Upgrade", { DONE("0.5", "0.6", "2") }, FAKE_STAYS },
+		{ NULL } };
+	char directory[] = "/tmp/test_supctl\xff.XXXXXX", before[256];
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	assert_non_null(getcwd(before, sizeof(before)));
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chdir(directory), 0);
+	run = SUPCTL("upgrade", "--to", "./supd");
+	assert_int_equal(chdir(before), 0);
+	assert_int_equal(rmdir(directory), 0);
+	assert_has(run->errors, "supctl: --to ./supd: the working directory is "
+	    "not UTF-8: \"/tmp/test_supctl?.");
+	assert_has(run->errors, "nothing was changed\n");
+	assert_int_equal(run->code, 1);
+	assert_string_equal(fake_requests(), "");
+}
+
 static void
 test_json(void **state)
 {
@@ -213,6 +239,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		FAKE_TEST(test_ends),
 		FAKE_TEST(test_requests),
+		FAKE_TEST(test_directory_is_not_utf8),
 		FAKE_TEST(test_json),
 		FAKE_TEST(test_trial),
 	};
