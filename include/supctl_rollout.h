@@ -63,9 +63,15 @@ void report_print(struct draw *, const json_t *deployment);
 
 struct picture;
 
-/* NULL where standard output is no terminal.  The service may be NULL. */
+/* NULL where standard output is no terminal, or says why there is no picture.
+ * The service may be NULL. */
 struct picture *picture_open(const struct supctl *, const char *service);
-void picture_draw(struct picture *);    /* asks the supervisor, and paints */
+
+/* Asks the supervisor, and paints.  Returns false if it did not answer; then the
+ * picture is of no more use. */
+bool picture_draw(struct picture *);
+
+/* Both may be given NULL. */
 void picture_erase(struct picture *);
 void picture_close(struct picture *);
 

@@ -41,6 +41,20 @@ show_event(struct wait *w, const json_t *event)
 	(void)draw_flush();
 }
 
+static void
+drop_picture(struct wait *w)
+{
+	picture_close(w->picture);
+	w->picture = NULL;
+}
+
+static void
+draw_picture(struct wait *w)
+{
+	if (w->picture != NULL && !picture_draw(w->picture))
+		drop_picture(w);
+}
+
 static bool
 waits(const struct wait *w)
 {
@@ -64,8 +78,7 @@ look_anew(struct wait *w)
 {
 	int error;
 
-	picture_close(w->picture);
-	w->picture = NULL;
+	drop_picture(w);
 	w->resumed = true;
 	error = call_reopen(&w->call);
 	if (error == -EINTR)
@@ -120,8 +133,7 @@ hear(struct wait *w, const struct reply *reply)
 		return wait_is_turn(event) ? look_anew(w) : -1;
 	if (reply->continues)
 		return -1;
-	picture_close(w->picture);
-	w->picture = NULL;
+	drop_picture(w);
 	return outcomes_show(w, reply->parameters);
 }
 
@@ -145,7 +157,7 @@ wait_for_end(struct wait *w)
 		    patience_ms(w), &reply);
 
 		if (result == CALL_TIMEOUT && w->picture != NULL) {
-			picture_draw(w->picture);
+			draw_picture(w);
 			continue;
 		}
 		if (result != CALL_REPLY) {
@@ -155,7 +167,7 @@ wait_for_end(struct wait *w)
 		code = hear(w, &reply);
 		reply_release(&reply);
 		if (code < 0)
-			picture_draw(w->picture);
+			draw_picture(w);
 	}
 	return code;
 }
@@ -182,7 +194,7 @@ ask_and_wait(struct wait *w, const char *method, json_t *parameters)
 	if (waits(w) && !w->ctl->json)
 		w->picture = picture_open(w->ctl, w->service);
 	code = wait_for_end(w);
-	picture_close(w->picture);
+	drop_picture(w);
 	wait_forget(w);
 	if (w->call.interrupt_fd >= 0)
 		close(w->call.interrupt_fd);

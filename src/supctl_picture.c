@@ -4,7 +4,7 @@
  * What is painted is what the supervisor says now, asked over a connection of
  * its own, and not what the events of the wait would add up to: a picture that
  * was begun in the middle is right as well.  If that connection fails there is
- * no picture any more, and nothing else is lost.
+ * no picture any more, and events are lines as they are elsewhere.
  */
 #include "supctl_rollout.h"
 
@@ -21,10 +21,8 @@ enum {
 };
 
 struct picture {
-	struct supctl ctl;
 	const char *service;            /* or NULL */
 	struct call call;
-	bool broken;
 	uint64_t not_before_ms;
 	struct draw draw;
 	struct share_reader share;
@@ -42,11 +40,12 @@ picture_open(const struct supctl *ctl, const char *service)
 	if (!d.terminal)
 		return NULL;
 	p = draw_memory(calloc(1, sizeof(*p)));
-	p->ctl = *ctl;
 	p->service = service;
 	p->draw = d;
-	p->broken = call_open(&p->call, ctl->socket_path) != SUPCTL_DONE;
-	return p;
+	if (call_open(&p->call, ctl->socket_path) == SUPCTL_DONE)
+		return p;
+	free(p);
+	return NULL;
 }
 
 void
@@ -84,32 +83,28 @@ paint(struct picture *p, const json_t *reply)
 	(void)draw_flush();
 }
 
-void
+bool
 picture_draw(struct picture *p)
 {
 	uint64_t asked_ms = clock_ms();
 	struct reply reply;
 
-	if (p == NULL || p->broken)
-		return;
 	if (asked_ms < p->not_before_ms) {
 		if (p->painted_count == 0)
 			paint(p, p->last.parameters);
-		return;
+		return true;
 	}
 	call_send(&p->call, "io.supd.Status", p->service != NULL ?
 	    json_pack("{s:s}", "service", p->service) : json_object(), false);
-	if (call_receive(&p->call, ANSWER_MS, &reply) != CALL_REPLY) {
-		picture_erase(p);
-		p->broken = true;
-		return;
-	}
+	if (call_receive(&p->call, ANSWER_MS, &reply) != CALL_REPLY)
+		return false;
 	reply_release(&p->last);
 	p->last = reply;
 	paint(p, reply.parameters);
 	/* Thousands of workers are dear to ask for; the rollout comes first. */
 	p->not_before_ms = asked_ms + REST_MS +
 	    REST_FACTOR * (clock_ms() - asked_ms);
+	return true;
 }
 
 void

@@ -322,6 +322,26 @@ test_picture_of_many(void **state)
 	unsetenv("NO_COLOR");
 }
 
+/* Who sees no picture is told as lines what it would have shown. */
+static void
+test_picture_is_lost(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Reload", { EVENT("plain", "started"),
+		    EVENT("plain", "got ready"), OUTCOMES }, FAKE_STAYS },
+		{ "Status", { NULL }, FAKE_HANGS_UP }, { NULL } };
+	static const char *const words[] = { "reload", "web", NULL };
+	const struct fake_run *run;
+
+	(void)state;
+	setenv("NO_COLOR", "1", 1);
+	fake_start(answers);
+	run = fake_supctl(FAKE_TERMINAL, words);
+	unsetenv("NO_COLOR");
+	assert_int_equal(run->code, 0);
+	assert_has(run->output, "web: got ready\r\nweb: revision 4");
+}
+
 /* --watch: until the rollout ends, and with its exit code. */
 static const struct {
 	const char *first, *second;
@@ -432,6 +452,7 @@ main(void)
 		FAKE_TEST(test_many_workers),
 		FAKE_TEST(test_picture),
 		FAKE_TEST(test_picture_of_many),
+		FAKE_TEST(test_picture_is_lost),
 		FAKE_TEST(test_watch),
 		FAKE_TEST(test_watch_is_left),
 		FAKE_TEST(test_watch_in_place),
