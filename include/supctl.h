@@ -228,6 +228,9 @@ void call_close(struct call *);
  */
 int call_reopen(struct call *);
 
+/* It served: a reopening after this is of its own accord, or the first try. */
+void call_served(struct call *);
+
 /* Takes over `parameters`.  A failure shows when the reply is received: the
  * other end may have said why it closed. */
 void call_send(struct call *, const char *method, json_t *parameters,

@@ -135,6 +135,12 @@ call_reopen(struct call *call)
 }
 
 void
+call_served(struct call *call)
+{
+	call->return_ms = 0;
+}
+
+void
 call_send(struct call *call, const char *method, json_t *parameters, bool more)
 {
 	json_t *message = json_pack("{s:s, s:o}", "method", method,

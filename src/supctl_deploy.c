@@ -129,8 +129,13 @@ hear(struct wait *w, const struct reply *reply)
 	else
 		show_event(w, event);
 	(void)draw_flush();
-	if (w->resumed)
-		return wait_is_turn(event) ? look_anew(w) : -1;
+	if (w->resumed && !wait_is_turn(event))
+		return -1;
+	if (w->resumed) {
+		/* Turns may follow each other fast, for many services. */
+		call_served(&w->call);
+		return look_anew(w);
+	}
 	if (reply->continues)
 		return -1;
 	drop_picture(w);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -269,6 +270,36 @@ test_interrupt_ends_a_return(void **state)
 	call_close(&call);
 }
 
+/* Who leaves a connection that served need not hurry because another one was
+ * lost a while ago. */
+static void
+test_a_connection_that_served(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[] = "/tmp/test_supctl.XXXXXX";
+	struct call call;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket",
+	    path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+	    sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(call_open(&call, address.sun_path), SUPCTL_DONE);
+	call.return_ms = clock_ms() - 1;
+	call.heard = true;
+	assert_int_equal(call_reopen(&call), -ECONNRESET);
+	call_served(&call);
+	assert_int_equal(call_reopen(&call), 0);
+	call_close(&call);
+	close(fd);
+	unlink(address.sun_path);
+	rmdir(path);
+}
+
 static void
 test_odd_fields_are_harmless(void **state)
 {
@@ -304,6 +335,7 @@ main(void)
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_interrupt_ends_a_wait),
 		cmocka_unit_test(test_interrupt_ends_a_return),
+		cmocka_unit_test(test_a_connection_that_served),
 		cmocka_unit_test(test_odd_fields_are_harmless),
 	};
 
