@@ -97,7 +97,7 @@ static int
 miss(struct wait *w, enum call_result result)
 {
 	picture_erase(w->picture);
-	if (result == CALL_INTERRUPTED)
+	if (result == CALL_INTERRUPTED && waits(w))
 		return leave_interrupted(w);
 	if (result != CALL_CLOSED || !waits(w))
 		return complain_result(w->ctl, &w->call, result);

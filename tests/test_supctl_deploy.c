@@ -243,7 +243,10 @@ test_left_alone(void **state)
 {
 	static const struct fake_answer answers[] = {
 		{ "Restart", { EVENT("started", "plain", "started") },
-		    FAKE_INTERRUPTS }, { NULL } };
+		    FAKE_INTERRUPTS },
+		{ "Reload", { NULL }, FAKE_INTERRUPTS }, { NULL } };
+	static const char unknown[] = "supctl: interrupted; what became of "
+	    "the request is not known, see: supctl status\n";
 	const struct fake_run *run;
 
 	(void)state;
@@ -253,6 +256,9 @@ test_left_alone(void **state)
 	assert_has(run->errors, "supctl: interrupted; the rollout goes on (to "
 	    "see it: supctl rollout status web; to take it back: supctl undo "
 	    "web)\n");
+	/* Without an answer there may be none. */
+	assert_string_equal(SUPCTL("reload", "--no-wait")->errors, unknown);
+	assert_string_equal(SUPCTL("reload", "--plan")->errors, unknown);
 }
 
 /* Who reads us may go; the verdict is still what counts. */
