@@ -5,6 +5,7 @@
 #     supd.conf(5), below a heading that names its section, and the item says
 #     what the default is, or that the key is required;
 #   - every verb and option in what `supctl help` prints is in supctl(1);
+#   - every field that supctl reads is in the interface io.supd;
 #   - mandoc has nothing to say about any man page.
 #
 #   check-docs.sh [DIRECTORY]         default: $top_srcdir or .
@@ -112,6 +113,32 @@ check_commands() {
 	done
 }
 
+# The keys of `field_number(object, "key")`.
+fields() {
+	cat src/supctl*.c | tr '\n\t' '  ' |
+	    grep -o 'field_[a-z]*([^"]*"[a-z_]*"' | sed 's/.*"\(.*\)"/\1/' |
+	    sort -u
+}
+
+check_field() { # FIELD
+	case $1 in
+	interface | method | parameter)         # of org.varlink.service
+		;;
+	*)
+		grep -q -w "$1:" src/io.supd.varlink ||
+		    echo "io.supd.varlink has no such field"
+		;;
+	esac
+}
+
+check_interface() {
+	read=$(fields)
+	report "supctl reads fields" "$([ -n "$read" ] || echo "there are none")"
+	for field in $read; do
+		report "io.supd: $field" "$(check_field "$field")"
+	done
+}
+
 check_page() {  # FILE
 	if [ ! -e "$1" ]; then
 		echo "$1 is missing"
@@ -127,5 +154,6 @@ for page in supd.8 supd-init.8 supctl.1 supd.conf.5 supd-worker.7 supprobe.8; do
 done
 check_keys
 check_commands
+check_interface
 echo "1..$case_count"
 [ "$failed" -eq 0 ]

@@ -226,6 +226,8 @@ document() {
 	echo 'Text.' | page supprobe 8
 	printf '.Bl -tag -width x\n.It Cm reload Op Fl -plan\nText.\n.El\n' |
 	    page supctl 1
+	echo 'f(field_text(object, "name"));' >"$work/tree/src/supctl_x.c"
+	echo 'type Service (name: string)' >"$work/tree/src/io.supd.varlink"
 	printf '.Ss Services\n.Bl -tag -width x\n.It Cm workers\nDefault: 1.\n.El\n' |
 	    page supd.conf 5
 }
@@ -246,6 +248,9 @@ refuses "docs: a verb without an item" "supctl(1): reload" docs
 document
 sed -i 's/Fl -plan//' "$work/tree/src/supctl.1"
 refuses "docs: an option that is not mentioned" "supctl(1): --plan" docs
+document
+printf 'f(field_number(object,\n\t"pid"));\n' >>"$work/tree/src/supctl_x.c"
+refuses "docs: a field that is not in the interface" "io.supd: pid" docs
 document
 echo '.Xy' >>"$work/tree/src/supd.8"
 refuses "docs: a page with an error" "unknown macro" docs
