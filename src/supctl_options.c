@@ -281,9 +281,13 @@ refuse(const struct supctl *ctl, int problem, char **argv, unsigned allowed)
 	const char *colon = ctl->verb != NULL ? ": " : "";
 	char list[256] = "";
 
-	if (problem == ':' && row != NULL) {
+	if (row != NULL && problem == ':') {
 		complain("%s%s%s needs %s", verb, colon, argv[optind - 1],
 		    row->argument);
+		return SUPCTL_USAGE;
+	}
+	if (row != NULL) {
+		complain("%s%s--%s takes no value", verb, colon, row->name);
 		return SUPCTL_USAGE;
 	}
 	for (size_t i = 0; i < ROW_COUNT; i++) {
@@ -298,7 +302,8 @@ refuse(const struct supctl *ctl, int problem, char **argv, unsigned allowed)
 			snprintf(list + used, sizeof(list) - used, "%s-%c",
 			    used > 0 ? ", " : "", rows[i].letter);
 	}
-	if (optopt > 0 && optopt < FIRST_LONG)
+	/* A byte of a letter that is not ASCII is negative. */
+	if (optopt != 0)
 		complain("%s%sno option -%c (there are: %s)", verb, colon,
 		    optopt, list);
 	else

@@ -34,6 +34,9 @@ test_bad_usage(void **state)
 		{ { "signal", "web", "0" }, "nothing was sent" },
 		{ { "status", "--plan" }, "status: no option --plan" },
 		{ { "status", "-x" }, "no option -x (there are: " },
+		{ { "status", "-\xc3\xa9" }, "no option -? (there are: " },
+		{ { "status", "--json=yes" }, "status: --json takes no "
+		    "value\n" },
 		{ { "history", "-n", "0" }, "from 1 to 1000" },
 		{ { "history", "-n" }, "-n needs N" },
 		{ { "rollout", "pasue", "web" }, "expected status, pause, "
