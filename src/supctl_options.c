@@ -165,13 +165,13 @@ set_revision(struct supctl *ctl, const char *text)
 }
 
 static int
-set_path(struct supctl *ctl, const char *text)
+set_path(const char *option, const char *text, const char **ret_path)
 {
 	if (text[0] == '\0') {
-		complain("--to: the path of the new supd is empty");
+		complain("%s: the path is empty", option);
 		return SUPCTL_USAGE;
 	}
-	ctl->to_path = text;
+	*ret_path = text;
 	return SUPCTL_DONE;
 }
 
@@ -180,11 +180,9 @@ set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 {
 	switch (option) {
 	case OPTION_CONFIG:
-		ctl->config_path = argument;
-		break;
+		return set_path("-c", argument, &ctl->config_path);
 	case OPTION_SOCKET:
-		ctl->socket_path = argument;
-		break;
+		return set_path("--socket", argument, &ctl->socket_path);
 	case OPTION_HELP:
 		ctl->help = true;
 		break;
@@ -225,7 +223,7 @@ set_option(struct supctl *ctl, enum option_bit option, const char *argument)
 	case OPTION_SINCE:
 		return set_since(ctl, argument);
 	case OPTION_TO:
-		return set_path(ctl, argument);
+		return set_path("--to", argument, &ctl->to_path);
 	}
 	return SUPCTL_DONE;
 }

@@ -64,6 +64,9 @@ test_bad_usage(void **state)
 		{ { "dora", "--since", "1999-01-01" }, "from 1d to" },
 		{ { "dora", "--since", "2999-01-01" }, "from 1d to" },
 		{ { "dora", "--since", "5 days" }, "from 1d to" },
+		{ { "status", "--socket", "" }, "--socket: the path is empty" },
+		{ { "check", "-c", "" }, "-c: the path is empty" },
+		{ { "upgrade", "--to", "" }, "--to: the path is empty" },
 		{ { "start", "\xff" }, "not UTF-8: \"?\"" },
 		{ { NULL }, "usage: supctl" },
 	};
