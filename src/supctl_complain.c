@@ -218,7 +218,8 @@ complain_service(const struct supctl *ctl, const json_t *parameters)
 	const char *service = field_text(parameters, "service");
 	const json_t *known = field_list(parameters, "known");
 	const char *names[SERVICES_MAX];
-	char list[REASON_BYTES_MAX] = "";
+	/* Half a name would be another one: there is room for all. */
+	char list[SERVICES_MAX * (NAME_LENGTH_MAX + sizeof(", "))] = "";
 	const char *nearest;
 	size_t count = 0, i;
 	json_t *name;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,28 @@ test_errors_are_told(void **state)
 	fake_start(NULL);
 }
 
+/* Of many services none is left out or cut. */
+static void
+test_many_services(void **state)
+{
+	char reply[4096] = "{\"error\":\"io.supd.NoSuchService\","
+	    "\"parameters\":{\"service\":\"wbe\",\"known\":[";
+	const struct fake_answer answers[] = {
+		{ "Start", { reply }, FAKE_STAYS }, { NULL } };
+	char last[64];
+
+	(void)state;
+	for (int i = 0; i < 64; i++) {
+		snprintf(last, sizeof(last), "service-%032d", i);
+		snprintf(reply + strlen(reply), sizeof(reply) - strlen(reply),
+		    "%s\"%s\"", i > 0 ? "," : "", last);
+	}
+	strcat(reply, "]}}");
+	strcat(last, "); nothing was changed\n");
+	fake_start(answers);
+	assert_has(SUPCTL("start", "wbe")->errors, last);
+}
+
 static void
 test_bad_supervisors(void **state)
 {
@@ -254,6 +277,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		FAKE_TEST(test_bad_usage),
 		FAKE_TEST(test_errors_are_told),
+		FAKE_TEST(test_many_services),
 		FAKE_TEST(test_bad_supervisors),
 		FAKE_TEST(test_no_supervisor),
 		FAKE_TEST(test_check),
