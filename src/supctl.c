@@ -157,9 +157,9 @@ print_help(FILE *out)
 		print_usage(out, "  ", &verbs[i]);
 		fprintf(out, "        %s\n", verbs[i].help);
 	}
-	fputs("\nThe supervisor is found by --socket PATH, else $SUPD_CONTROL, "
-	    "else the\nruntime_dir of -c FILE or of the default "
-	    "configuration.\n"
+	fputs("\nThe supervisor is found by --socket PATH, else the runtime_dir "
+	    "of -c FILE,\nelse $SUPD_CONTROL, else the runtime_dir of the "
+	    "default configuration.\n"
 	    "Exit codes: 0 done, 1 failed or rolled back, 2 usage or bad "
 	    "configuration,\n3 no supervisor there, 4 not permitted.\n"
 	    "More is in supctl(1); --help and --version do as the verbs do.\n",

@@ -288,6 +288,8 @@ test_help(void **state)
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "\n  rollout status SERVICE [--watch] [--json]\n"
 	    "          pause|resume SERVICE [--json]\n");
+	assert_has(run->output, "found by --socket PATH, else the runtime_dir "
+	    "of -c FILE,\nelse $SUPD_CONTROL, else");
 	run = SUPCTL("reload", "--help");
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "usage: supctl reload [SERVICE...]");
