@@ -212,8 +212,10 @@ draw_end(struct draw *d)
 {
 	if (is_beyond(d))
 		return;
-	/* What the line before left there is wiped out. */
-	draw_raw(d->out, d->redraws ? "\033[K\n" : "\n");
+	/* What the line before left there is wiped out.  The cursor of a full
+	 * line stands on its last character, which is to stay. */
+	draw_raw(d->out, d->redraws && d->column < d->width ? "\033[K\n" :
+	    "\n");
 	d->column = 0;
 	d->line_count++;
 }

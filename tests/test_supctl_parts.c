@@ -101,6 +101,23 @@ test_lines_are_cut(void **state)
 }
 
 static void
+test_a_full_line_is_not_wiped(void **state)
+{
+	char *bytes = NULL;
+	size_t size_bytes;
+	FILE *out = open_memstream(&bytes, &size_bytes);
+	struct draw d = { .out = out, .redraws = true, .width = 5 };
+
+	(void)state;
+	draw_line(&d, STYLE_PLAIN, "%s", "1234");
+	draw_line(&d, STYLE_PLAIN, "%s", "12345");
+	draw_line(&d, STYLE_PLAIN, "%s", "123456");
+	fclose(out);
+	assert_string_equal(bytes, "1234\033[K\n12345\n12345\n");
+	free(bytes);
+}
+
+static void
 test_table(void **state)
 {
 	static const char *const headings[] = { "NAME", "NONE", "COUNT" };
@@ -328,6 +345,7 @@ main(void)
 		cmocka_unit_test(test_bytes_and_shares),
 		cmocka_unit_test(test_nothing_drives_the_terminal),
 		cmocka_unit_test(test_lines_are_cut),
+		cmocka_unit_test(test_a_full_line_is_not_wiped),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_states_are_counted),
