@@ -10,7 +10,6 @@
  */
 #include "supctl.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,9 +56,11 @@ connect_within(struct call *call, int patience_ms)
 	if (call->fd < 0)
 		return -errno;
 	limit_waits(call->fd, patience_ms);
-	if (connect(call->fd, (struct sockaddr *)&address,
-	    sizeof(address)) < 0) {
-		error = errno;
+	do {
+		error = connect(call->fd, (struct sockaddr *)&address,
+		    sizeof(address)) < 0 ? errno : 0;
+	} while (error == EINTR);       /* stopped by ^Z, and continued */
+	if (error != 0) {
 		call_close(call);
 		return -error;
 	}

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -287,24 +289,69 @@ test_interrupt_ends_a_return(void **state)
 	call_close(&call);
 }
 
+/* A listener at a path in a directory of its own, which end_listener() removes. */
+static int
+open_listener(struct sockaddr_un *ret_address, int backlog)
+{
+	char directory[] = "/tmp/test_supctl.XXXXXX";
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	assert_non_null(mkdtemp(directory));
+	snprintf(ret_address->sun_path, sizeof(ret_address->sun_path),
+	    "%s/socket", directory);
+	assert_int_equal(bind(fd, (struct sockaddr *)ret_address,
+	    sizeof(*ret_address)), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	return fd;
+}
+
+static void
+end_listener(struct sockaddr_un *address, int fd)
+{
+	close(fd);
+	unlink(address->sun_path);
+	*strrchr(address->sun_path, '/') = '\0';
+	rmdir(address->sun_path);
+}
+
+/* Who waits for a place in the queue may be stopped and continued. */
+static void
+test_stopped_while_it_connects(void **state)
+{
+	struct sockaddr_un address;
+	int fd = open_listener(&address, 0), status = 0;
+	struct call first, second;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(call_open(&first, address.sun_path), SUPCTL_DONE);
+	pid = fork();
+	if (pid == 0)
+		_exit(call_open(&second, address.sun_path));
+	usleep(100000);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	usleep(100000);
+	close(accept(fd, NULL, NULL));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	call_close(&first);
+	end_listener(&address, fd);
+}
+
 /* Who leaves a connection that served need not hurry because another one was
  * lost a while ago. */
 static void
 test_a_connection_that_served(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char path[] = "/tmp/test_supctl.XXXXXX";
+	struct sockaddr_un address;
+	int fd = open_listener(&address, 4);
 	struct call call;
-	int fd;
 
 	(void)state;
-	assert_non_null(mkdtemp(path));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket",
-	    path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address,
-	    sizeof(address)), 0);
-	assert_int_equal(listen(fd, 4), 0);
 	assert_int_equal(call_open(&call, address.sun_path), SUPCTL_DONE);
 	call.return_ms = clock_ms() - 1;
 	call.heard = true;
@@ -312,9 +359,7 @@ test_a_connection_that_served(void **state)
 	call_served(&call);
 	assert_int_equal(call_reopen(&call), 0);
 	call_close(&call);
-	close(fd);
-	unlink(address.sun_path);
-	rmdir(path);
+	end_listener(&address, fd);
 }
 
 static void
@@ -353,6 +398,7 @@ main(void)
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_interrupt_ends_a_wait),
 		cmocka_unit_test(test_interrupt_ends_a_return),
+		cmocka_unit_test(test_stopped_while_it_connects),
 		cmocka_unit_test(test_a_connection_that_served),
 		cmocka_unit_test(test_odd_fields_are_harmless),
 	};
