@@ -255,7 +255,8 @@ int call_once(const struct supctl *, const char *method, json_t *parameters,
 
 /*
  * An fd that becomes readable at ^C or SIGTERM, which do not end the process
- * any more.  -1 if there is none; then they do.
+ * any more.  -1 if there is none; then they do.  Where they are ignored, as in a
+ * script with `trap "" INT`, they stay so.
  */
 int call_catch_interrupts(void);
 

@@ -334,6 +334,17 @@ call_once(const struct supctl *ctl, const char *method, json_t *parameters,
 	return code;
 }
 
+/* One that is ignored and blocked comes all the same, to a signalfd. */
+static void
+add_unless_ignored(sigset_t *set, int number)
+{
+	struct sigaction action;
+
+	if (sigaction(number, NULL, &action) == 0 &&
+	    action.sa_handler != SIG_IGN)
+		sigaddset(set, number);
+}
+
 int
 call_catch_interrupts(void)
 {
@@ -341,8 +352,8 @@ call_catch_interrupts(void)
 	int fd;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	add_unless_ignored(&set, SIGINT);
+	add_unless_ignored(&set, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &set, &before) < 0)
 		return -1;
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -4,6 +4,7 @@
  * test_supctl_errors.c.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -249,6 +250,26 @@ test_watch(void **state)
 	assert_has(fake_requests(), "io.supd.Status");
 }
 
+/* A script may have it ignore what ends it. */
+static void
+test_ignored_interrupt(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{ "Status", { STATUS }, FAKE_INTERRUPTS },
+		{ "Status", { "{\"error\":\"io.supd.Failed\","
+		    "\"parameters\":{\"text\":\"the end\"}}" }, FAKE_STAYS },
+		{ NULL } };
+	const struct fake_run *run;
+
+	(void)state;
+	fake_start(answers);
+	signal(SIGINT, SIG_IGN);
+	run = SUPCTL("status", "--watch");
+	signal(SIGINT, SIG_DFL);
+	assert_string_equal(run->errors, "supctl: the end\n");
+	assert_int_equal(run->code, 1);
+}
+
 static void
 test_short_orders(void **state)
 {
@@ -387,6 +408,7 @@ main(void)
 		FAKE_TEST(test_a_thousand_workers),
 		FAKE_TEST(test_json),
 		FAKE_TEST(test_watch),
+		FAKE_TEST(test_ignored_interrupt),
 		FAKE_TEST(test_short_orders),
 		FAKE_TEST(test_help),
 		FAKE_TEST(test_history),
