@@ -291,6 +291,10 @@ int complain_gone(const struct call *, int error, const char *outcome);
 /* call_reopen() did not: says so once, however often it has to be called. */
 void complain_back(struct call *, const char *what_goes_on);
 
+/* Those of a configuration that was read here, a line each. */
+struct config_errors;
+void complain_errors(const struct config_errors *);
+
 /* The name of `list` that `word` may be a typing error of, or NULL. */
 const char *nearest_word(const char *word, const char *const *list,
     size_t count);

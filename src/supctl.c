@@ -212,7 +212,7 @@ find_socket(struct supctl *ctl, char **ret_path)
 		return SUPCTL_DONE;
 	config = config_read(ctl->config_path, &errors);
 	if (config == NULL && ctl->config_path != NULL) {
-		config_errors_print(&errors, stderr);
+		complain_errors(&errors);
 		config_errors_release(&errors);
 		complain("%s: the configuration has errors, so its runtime_dir "
 		    "is not known (another way: --socket PATH)",

@@ -124,7 +124,7 @@ verb_check(const struct supctl *ctl)
 	struct config *config = config_read(path, &errors);
 
 	if (config == NULL) {
-		config_errors_print(&errors, stderr);
+		complain_errors(&errors);
 		complain("%s: the configuration has errors",
 		    path != NULL ? path : config_default_path());
 	} else {

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
+
 void
 complain(const char *format, ...)
 {
@@ -240,27 +242,48 @@ complain_service(const struct supctl *ctl, const json_t *parameters)
 }
 
 static void
+print_error(struct draw *d, const char *file, uint64_t line, const char *text)
+{
+	draw_text(d, STYLE_BOLD, file);
+	if (line > 0)
+		draw_format(d, STYLE_BOLD, ":%" PRIu64, line);
+	draw_line(d, STYLE_PLAIN, ": %s", text);
+}
+
+static void
+print_dropped(struct draw *d, uint64_t count)
+{
+	if (count > 0)
+		draw_line(d, STYLE_PLAIN, "and %" PRIu64 " more", count);
+}
+
+void
+complain_errors(const struct config_errors *errors)
+{
+	struct draw d;
+
+	(void)draw_flush();
+	draw_init(&d, stderr);
+	for (size_t i = 0; i < errors->count; i++)
+		print_error(&d, errors->list[i].file, errors->list[i].line,
+		    errors->list[i].text);
+	print_dropped(&d, errors->dropped);
+}
+
+static void
 complain_configuration(const struct supctl *ctl, const json_t *parameters)
 {
 	const json_t *errors = field_list(parameters, "errors");
-	uint64_t dropped = field_number(parameters, "dropped");
 	struct draw d;
 	json_t *error;
 	size_t i;
 
 	(void)draw_flush();
 	draw_init(&d, stderr);
-	json_array_foreach(errors, i, error) {
-		uint64_t line = field_number(error, "line");
-
-		draw_text(&d, STYLE_BOLD, field_text(error, "file"));
-		if (line > 0)
-			draw_format(&d, STYLE_BOLD, ":%" PRIu64, line);
-		draw_format(&d, STYLE_PLAIN, ": %s", field_text(error, "text"));
-		draw_end(&d);
-	}
-	if (dropped > 0)
-		draw_line(&d, STYLE_PLAIN, "and %" PRIu64 " more", dropped);
+	json_array_foreach(errors, i, error)
+		print_error(&d, field_text(error, "file"),
+		    field_number(error, "line"), field_text(error, "text"));
+	print_dropped(&d, field_number(parameters, "dropped"));
 	complain("the configuration has errors%s", unchanged(ctl));
 }
 

@@ -269,6 +269,12 @@ test_check(void **state)
 	assert_int_equal(run->code, 2);
 	assert_has(run->errors, "supd.conf:2: ");
 	assert_string_equal(run->output, "");
+	/* A terminal may obey it. */
+	fake_file("supd.conf", "[service web]\nworkers = \xc2\x9b""2J\n");
+	run = SUPCTL("check", path);
+	assert_has(run->errors, "supd.conf:2: ");
+	assert_has(run->errors, "?2J");
+	assert_has_not(run->errors, "\x9b");
 }
 
 int
