@@ -332,6 +332,8 @@ main(int argc, char **argv)
 	int code;
 
 	fill_standard_fds();
+	/* An error is one write: others may write to the same log. */
+	(void)setvbuf(stderr, NULL, _IOLBF, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	code = options_parse(&ctl, argc, argv, OPTION_CONFIG | OPTION_SOCKET |
 	    OPTION_HELP | OPTION_ABOUT, true);

@@ -2,6 +2,7 @@
  * What supctl says and exits with when something is wrong: with its words, the
  * supervisor, the connection or a configuration.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,6 +147,33 @@ test_errors_are_told(void **state)
 		fake_stop();
 	}
 	fake_start(NULL);
+}
+
+/* It stands whole in a log that others write to: a pipe of packets, each of which
+ * is a write. */
+static void
+test_an_error_is_one_write(void **state)
+{
+	char path[256], text[256] = "";
+	int ends[2], status;
+	pid_t pid;
+
+	(void)state;
+	fake_start(NULL);
+	snprintf(path, sizeof(path), "%s/supctl", getenv("top_builddir"));
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		execl(path, "supctl", "relaod", NULL);
+		_exit(126);
+	}
+	assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_string_equal(text, "supctl: no verb \"relaod\": did you mean "
+	    "\"reload\"? (all of them: supctl help)\n");
 }
 
 /* Of many services none is left out or cut. */
@@ -283,6 +313,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		FAKE_TEST(test_bad_usage),
 		FAKE_TEST(test_errors_are_told),
+		FAKE_TEST(test_an_error_is_one_write),
 		FAKE_TEST(test_many_services),
 		FAKE_TEST(test_bad_supervisors),
 		FAKE_TEST(test_no_supervisor),
