@@ -21,6 +21,7 @@
 #ifndef SUPD_CTLSOCK_H
 #define SUPD_CTLSOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -49,6 +50,12 @@ struct ctlsock_handler {
  */
 int ctlsock_open(const char *path, gid_t group,
     const struct ctlsock_handler *);
+
+/* Does the path still lead to it? */
+bool ctlsock_is_there(void);
+
+/* Another socket at the path, if it was removed; clients stay.  0 or -errno. */
+int ctlsock_restore(void);
 
 /* Closes all clients and removes the path if it is still ours.  Not from
  * within a handler. */

@@ -5,6 +5,7 @@
  *   live_port.c    struct command_port: clients, memory, queues, history
  *   live_socket.c  listeners in the loop: the broken and the crowded ones
  *   live_parent.c  what systemd or supd-init is told
+ *   live_place.c   runtime_dir, if it is removed
  *   live_keep.c    handles of what outlives supd
  *   live_lost.c    what a resume could not take over
  *   live_resume.c  going on where another supd was
@@ -35,6 +36,7 @@ struct live {
 	const char *config_path;        /* absolute */
 	char **argv;                    /* of the supd that comes next */
 	struct places places;
+	int lock_fd;                    /* in runtime_dir */
 	struct carried carried;         /* why this supd runs; */
 	int64_t restarted_s;            /* 0: as the first one */
 	char restarted_why[128];

@@ -53,6 +53,10 @@ void live_world_changed(void);
 /* It is written now; but for what was there before this supd's first turn. */
 void live_tell_world(const struct live *);
 
+/* live_place.c: looks whether runtime_dir was removed, and makes it anew.  True: it
+ * was, and is there again. */
+bool live_restore_places(struct live *);
+
 /* live_signal.c: the turn is noted. */
 void live_signals_done(void);
 json_t *live_save_signals(void);

@@ -270,10 +270,12 @@ static enum start_result
 explain_failure(const struct start *start, const struct spawn_failure *failure,
     char *ret_text)
 {
-	(void)snprintf(ret_text, REASON_BYTES_MAX, "cannot %s: %s (%.300s)",
-	    spawn_stage_text(failure->stage), strerror(failure->error),
+	const char *where = failure->stage == SPAWN_NOTIFY ? directory :
 	    failure->stage == SPAWN_DIRECTORY ? start->release->directory :
-	    start->release->path);
+	    start->release->path;
+
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "cannot %s: %s (%.300s)",
+	    spawn_stage_text(failure->stage), strerror(failure->error), where);
 	if (failure->stage == SPAWN_EXECUTE && failure->error == ETXTBSY)
 		return START_BUSY;
 	return spawn_refused(failure) ? START_REFUSED : START_FAILED;

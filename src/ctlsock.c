@@ -258,6 +258,15 @@ inherit_socket(const char *path)
 	return -1;
 }
 
+static void
+serve(int fd)
+{
+	control.fd = fd_to_private(fd);
+	carry_put(CARRIED_NAME, &control.fd, 1, true);
+	reactor_watch(&control.watch, control.fd, REACTOR_READ, accept_client,
+	    NULL);
+}
+
 int
 ctlsock_open(const char *path, gid_t group,
     const struct ctlsock_handler *handler)
@@ -279,28 +288,48 @@ ctlsock_open(const char *path, gid_t group,
 		return fd;
 	}
 	strcpy(control.path, path);
-	control.fd = fd_to_private(fd);
 	control.group = group;
 	control.open = true;
-	carry_put(CARRIED_NAME, &control.fd, 1, true);
-	reactor_watch(&control.watch, control.fd, REACTOR_READ, accept_client,
-	    NULL);
+	serve(fd);
 	ctlsock_reserve_fill();
+	return 0;
+}
+
+bool
+ctlsock_is_there(void)
+{
+	struct stat status;
+
+	return lstat(control.path, &status) == 0 &&
+	    status.st_dev == control.device && status.st_ino == control.inode;
+}
+
+int
+ctlsock_restore(void)
+{
+	int fd;
+
+	if (ctlsock_is_there())
+		return 0;
+	fd = make_socket(control.path, control.group);
+	if (fd < 0)
+		return fd;
+	reactor_unwatch(&control.watch);
+	carry_drop(CARRIED_NAME);
+	fd_close(control.fd);
+	serve(fd);
 	return 0;
 }
 
 void
 ctlsock_close(void)
 {
-	struct stat status;
-
 	if (!control.open)
 		return;
 	control.open = false;
 	reactor_unwatch(&control.watch);
 	reactor_clear_alarm(&control.pause);
-	if (lstat(control.path, &status) == 0 &&
-	    status.st_dev == control.device && status.st_ino == control.inode)
+	if (ctlsock_is_there())
 		(void)unlink(control.path);
 	carry_drop(CARRIED_NAME);
 	fd_clear(&control.fd);

@@ -54,6 +54,7 @@ obey(struct live *live, int number)
 	switch (number) {
 	case SIGHUP:
 		log_notice("SIGHUP: reloading");
+		(void)live_restore_places(live);
 		reload_all(live);
 		break;
 	case SIGUSR1:

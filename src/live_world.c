@@ -185,7 +185,8 @@ world_start(void *ctx, const struct start *start, void **ret_process,
 	enum start_result result = crew_start(start, &member, ret_pid,
 	    ret_text);
 
-	(void)ctx;
+	if (result != START_DONE && live_restore_places(ctx))
+		result = crew_start(start, &member, ret_pid, ret_text);
 	if (result == START_DONE)
 		*ret_process = member;
 	return result;

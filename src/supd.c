@@ -166,8 +166,9 @@ make_directory(const char *path, mode_t mode)
 
 /* One supd for a runtime_dir: the lock goes with the process. */
 static void
-take_lock(const char *runtime_dir)
+take_lock(struct live *live)
 {
+	const char *runtime_dir = live->places.runtime_dir;
 	char path[PATH_MAX];
 	int fd = carry_take("supd-lock");
 
@@ -177,6 +178,7 @@ take_lock(const char *runtime_dir)
 	if (fd < 0)
 		fail("open the lock file in runtime_dir", errno);
 	fd = fd_to_private(fd);
+	live->lock_fd = fd;
 	carry_put("supd-lock", &fd, 1, false);
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return;
@@ -216,7 +218,7 @@ open_places(struct live *live)
 	int error;
 
 	make_directory(places->runtime_dir, 0755);
-	take_lock(places->runtime_dir);
+	take_lock(live);
 	(void)snprintf(path, sizeof(path), "%s/notify", places->runtime_dir);
 	make_directory(path, 0755);
 	error = crew_init(path, on_event, live);

@@ -49,7 +49,7 @@ layers='
 3 mechanism  crew crew_adopt crew_keep crew_private crew_talk
 3 mechanism  crew_unclaimed orphan
 3 mechanism  live live_dry_run live_keep live_lane live_lost live_parent
-3 mechanism  live_parts live_port live_resume live_signal
+3 mechanism  live_parts live_place live_port live_resume live_signal
 3 mechanism  live_socket live_store
 3 mechanism  live_task live_task_keep live_upgrade live_world
 3 mechanism  notify notify_parse parent parent_queue parent_socket reactor

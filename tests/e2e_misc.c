@@ -344,6 +344,45 @@ test_out_of_reach(void **state)
 	supd_stop();
 }
 
+static void
+remove_runtime_dir(void)
+{
+	char command[E2E_PATH_BYTES + 16];
+
+	snprintf(command, sizeof(command), "rm -r %s", e2e_path("run"));
+	assert_int_equal(system(command), 0);
+	log_mark();
+}
+
+/* By whoever tidies up.  It is made anew for a worker that is to be started, or
+ * when somebody asks for that; and the next supd has the new one. */
+static void
+test_runtime_dir_removed(void **state)
+{
+	pid_t worker;
+	unsigned count;
+
+	(void)state;
+	configure("");
+	supd_start_ready(WORKERS);
+	worker = worker_pid("web", 1);
+	count = supd_fd_count();
+	remove_runtime_dir();
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	log_await("was removed, and is made anew");
+	log_await_ready(1);
+	assert_int_equal(log_count("cannot create the notify socket"), 0);
+	assert_int_equal(supd_fd_count(), count);
+	remove_runtime_dir();
+	supd_signal(SIGHUP);
+	log_await("was removed, and is made anew");
+	log_await("web: revision 2 is in charge");
+	supd_strike(SIGSEGV);
+	reload_good("v3");
+	assert_string_equal(ask_version(target), "v3");
+	supd_stop();
+}
+
 int
 main(void)
 {
@@ -359,6 +398,7 @@ main(void)
 		E2E_TEST(test_sleeps),
 		E2E_TEST(test_log_is_stuck),
 		E2E_TEST(test_out_of_reach),
+		E2E_TEST(test_runtime_dir_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
