@@ -138,7 +138,8 @@ open_program(char *ret_text)
 	if (upgrade.program_fd >= 0 &&
 	    fstat(upgrade.program_fd, &upgrade.program) == 0)
 		return 0;
-	(void)snprintf(ret_text, REASON_BYTES_MAX, "%s", strerror(errno));
+	(void)snprintf(ret_text, REASON_BYTES_MAX, "%.300s: %s", upgrade.path,
+	    strerror(errno));
 	fd_clear(&upgrade.program_fd);
 	return -1;
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* supd gives the new one 10 s to check the state, and says so if it fails. */
+/* supd gives the new one 5 s to check the state, and says so if it fails. */
 enum { PATIENCE_MS = 12000, LOOK_AGAIN_MS = 200, LOOKS_MAX = 50 };
 
 struct upgrade {

@@ -169,7 +169,7 @@ test_refused(void **state)
 	    "exit status 3");
 	refuse_state("supd-resume 3 2\\nabc{}", "no whole turn");
 	refuse_state("supd-resume 3000 2\\nabc{}", "not handed over whole");
-	assert_refused(e2e_path("nothing"), "No such file");
+	assert_refused(e2e_path("nothing"), "/nothing: No such file");
 	assert_refused(e2e_path("run"), "");
 	assert_refused(e2e_path("supd.conf"), "has no execute permission");
 	assert_refused("supd", "absolute");
