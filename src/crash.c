@@ -26,6 +26,10 @@ enum {
 	ATTEMPTS = 10,                  /* to execute another one */
 };
 
+/* Whether there is such a parent may not be known yet. */
+#define LEFT "left to the parent (systemd, supd-init), without one workers go " \
+    "on alone\n"
+
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
 enum { SIGNAL_COUNT = sizeof(signals) / sizeof(signals[0]) };
@@ -71,8 +75,7 @@ is_enough(uint64_t now_ms)
 	if (crash.last_ms == 0 || now_ms - crash.last_ms >= CRASH_AGAIN_MS)
 		return false;
 	if (crash.pid != 1) {
-		log_raw("supd: error: the second crash within 10 s; left to the "
-		    "parent\n");
+		log_raw("supd: error: the second crash within 10 s; " LEFT);
 		return true;
 	}
 	log_raw("supd: error: the second crash within 10 s; a pause\n");
@@ -91,7 +94,7 @@ start_again(const char *why)
 		return;
 	log_raw("supd: error: executing itself again; workers go on\n");
 	execute(crash.program_fd, &carried);
-	log_raw("supd: error: it cannot be executed; left to the parent\n");
+	log_raw("supd: error: it cannot be executed; " LEFT);
 }
 
 static void

@@ -121,6 +121,7 @@ test_second_crash(void **state)
 	supd_strike(SIGSEGV);
 	supd_strike(SIGABRT);
 	assert_int_equal(supd_wait(), 128 + SIGABRT);
+	assert_int_equal(log_count("without one workers go on alone"), 1);
 	load_await_second(&load);
 	assert_string_equal(ask_version(target), "v1");
 	(void)load_end_clean(&load);
