@@ -10,6 +10,7 @@
 #ifndef SUPD_LEDGER_H
 #define SUPD_LEDGER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,11 @@ void ledger_append(const char *json);
 /* Does a line tell the same of this deployment already?  A supd that was killed
  * may have appended it, and have noted nowhere that it did. */
 bool ledger_has(const char *json);
+
+/* For the next supd: the lines that wait, as texts.  It appends those that the
+ * file does not have by then. */
+json_t *ledger_save(void);
+void ledger_restore(const json_t *);
 
 /* NULL, or a sentence: what is wrong and what happens to the lines. */
 const char *ledger_error(void);

@@ -380,6 +380,42 @@ ledger_has(const char *json)
 	return found;
 }
 
+json_t *
+ledger_save(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ledger.pending_count; i++)
+		(void)json_array_append_new(list,
+		    json_string(ledger.pending[i]));
+	return list;
+}
+
+static bool
+is_line(const char *text)
+{
+	json_t *record = text != NULL && strchr(text, '\n') == NULL ?
+	    json_loads(text, 0, NULL) : NULL;
+	bool is = json_is_string(json_object_get(record, "service"));
+
+	json_decref(record);
+	return is;
+}
+
+void
+ledger_restore(const json_t *list)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(list, i, line) {
+		const char *text = json_string_value(line);
+
+		if (is_line(text) && !ledger_has(text))
+			ledger_append(text);
+	}
+}
+
 const char *
 ledger_error(void)
 {

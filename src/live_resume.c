@@ -14,6 +14,7 @@
 #include "crew.h"
 #include "fd.h"
 #include "journal.h"
+#include "ledger.h"
 #include "listener_keep.h"
 #include "live_parts.h"
 #include "log.h"
@@ -254,6 +255,7 @@ live_resume_engine(struct live *live)
 	if (live->carried.cause == CARRY_START)
 		return false;
 	restore_listeners(live);
+	ledger_restore(json_object_get(resume.found, "ledger"));
 	if (resume.found != NULL && live->carried.cause != CARRY_PARENT)
 		restore_limit();
 	if (resume.image != NULL) {
@@ -280,15 +282,15 @@ describe_world(const struct live *live)
 
 	spawn_files_limit(&limit);
 	return json_pack("{s:i, s:i, s:{s:s, s:s, s:s*, s:[I, I]}, s:o, s:o, s:o,"
-	    " s:o}",
+	    " s:o, s:o}",
 	    "supd-world", WORLD_FORMAT, "readable-from", WORLD_FORMAT,
 	    "supd", "runtime_dir", live->places.runtime_dir,
 	    "state_dir", live->places.state_dir,
 	    "control_group", live->places.control_group,
 	    "files_limit", (json_int_t)limit.rlim_cur,
-	    (json_int_t)limit.rlim_max,
-	    "listeners", listener_save(), "tasks", live_save_tasks(),
-	    "store", store_save(), "signals", live_save_signals());
+	    (json_int_t)limit.rlim_max, "listeners", listener_save(),
+	    "tasks", live_save_tasks(), "store", store_save(),
+	    "signals", live_save_signals(), "ledger", ledger_save());
 }
 
 static int

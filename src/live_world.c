@@ -284,6 +284,7 @@ static void
 world_record(void *ctx, const struct deployment *d)
 {
 	char *json = command_deployment_json(d);
+	bool waited = ledger_error() != NULL;
 
 	if (json == NULL) {
 		log_error("%s: no memory to write the rollout of revision %u "
@@ -295,6 +296,8 @@ world_record(void *ctx, const struct deployment *d)
 	free(json);
 	if (ledger_error() != NULL)
 		log_error("ledger: %s", ledger_error());
+	if (waited || ledger_error() != NULL)
+		live_tell_world(ctx);
 }
 
 static void

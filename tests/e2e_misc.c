@@ -57,6 +57,7 @@ test_ledger(void **state)
 	reload_good("v2");
 	reload_good("v3");
 	log_await("ledger: cannot write '");
+	supd_strike(SIGSEGV);
 	supctl("status");
 	assert_ended(0, "the ledger: cannot write '");
 	assert_int_equal(unlink(e2e_path("state")), 0);

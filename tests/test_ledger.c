@@ -125,6 +125,38 @@ test_rotated_file(void **state)
 	assert_int_equal(unlink(other), 0);
 }
 
+/* The fewest members by which a deployment is known again. */
+#define DEPLOYMENT(id) "{\"service\":\"a\",\"id\":" id ",\"revision\":" id \
+    ",\"started_time_s\":1,\"verdict\":\"complete\"}"
+
+static void
+test_next_supd(void **state)
+{
+	json_t *waiting, *damaged = json_pack("[i, n, s, s, s]", 3, "no JSON",
+	    "{\"n\":1}", "{\"service\":\"a\",\n\"revision\":5}");
+
+	(void)state;
+	ledger_append(DEPLOYMENT("1"));
+	limit_file(100);
+	ledger_append(DEPLOYMENT("2"));
+	ledger_append(DEPLOYMENT("3"));
+	waiting = ledger_save();
+	ledger_close();
+	ledger_open(directory);
+	ledger_restore(waiting);
+	assert_non_null(strstr(ledger_error(), "next one: 2"));
+	limit_file(RLIM_INFINITY);
+	ledger_append(DEPLOYMENT("4"));
+	assert_null(ledger_error());
+	ledger_restore(waiting);        /* by now they are in the file */
+	ledger_restore(damaged);
+	ledger_restore(NULL);
+	assert_lines(NULL, 10, DEPLOYMENT("4"), DEPLOYMENT("3"),
+	    DEPLOYMENT("2"), DEPLOYMENT("1"), NULL);
+	json_decref(waiting);
+	json_decref(damaged);
+}
+
 static void
 test_full_disk(void **state)
 {
@@ -347,6 +379,7 @@ main(void)
 		TEST(test_appends_to_what_was_there),
 		TEST(test_cut_line_is_ended),
 		TEST(test_rotated_file),
+		TEST(test_next_supd),
 		TEST(test_full_disk),
 		TEST(test_full_before_newline),
 		TEST(test_too_many_wait),
