@@ -175,6 +175,10 @@ miss(struct upgrade *u, enum call_result result)
 		    "charge: supctl status)");
 		return SUPCTL_FAILED;
 	case CALL_TIMEOUT:
+		complain("supd has not answered for %d s; the upgrade may "
+		    "still come (to see who is in charge: supctl status)",
+		    PATIENCE_MS / 1000);
+		return SUPCTL_FAILED;
 	case CALL_CLOSED:
 		return look(u);
 	case CALL_REPLY:
