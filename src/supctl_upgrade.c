@@ -140,7 +140,7 @@ ask_who_stays(struct upgrade *u, struct reply *ret_reply)
 }
 
 static int
-look(struct upgrade *u)
+look(struct upgrade *u, enum call_result missed)
 {
 	int error = call_reopen(&u->call);
 	const json_t *supervisor;
@@ -150,7 +150,8 @@ look(struct upgrade *u)
 	if (error < 0)
 		return complain_gone(&u->call, error, "; what became of the "
 		    "upgrade is not known, see the log of supd");
-	complain_back(&u->call, "looking who is in charge");
+	if (missed == CALL_CLOSED)
+		complain_back(&u->call, "looking who is in charge");
 	code = ask_who_stays(u, &reply);
 	if (code != SUPCTL_DONE)
 		return code;
@@ -175,12 +176,11 @@ miss(struct upgrade *u, enum call_result result)
 		    "charge: supctl status)");
 		return SUPCTL_FAILED;
 	case CALL_TIMEOUT:
-		complain("supd has not answered for %d s; the upgrade may "
-		    "still come (to see who is in charge: supctl status)",
-		    PATIENCE_MS / 1000);
-		return SUPCTL_FAILED;
+		complain("supd has said nothing for %d s, and the upgrade may "
+		    "still come; looking who is in charge", PATIENCE_MS / 1000);
+		return look(u, result);
 	case CALL_CLOSED:
-		return look(u);
+		return look(u, result);
 	case CALL_REPLY:
 	case CALL_BROKEN:
 	case CALL_GARBAGE:

@@ -178,9 +178,10 @@ static const struct {
 	    "did not come back within 10 s: No such file or directory; what "
 	    "became of the upgrade is not known, see the log of supd\n" },
 	{ { "upgrade" }, { { "Upgrade", { STAGE }, FAKE_STAYS },
-	    { "Status", { STATUS }, FAKE_STAYS } }, 1, "connected again, "
-	    "looking who is in charge\nsupctl: the upgrade has not come to an "
-	    "end: supd 0.6 is in charge, and was not restarted" },
+	    { "Status", { STATUS }, FAKE_STAYS } }, 1, "supctl: supd has said "
+	    "nothing for 12 s, and the upgrade may still come; looking who is in "
+	    "charge\nsupctl: the upgrade has not come to an end: supd 0.6 is in "
+	    "charge, and was not restarted" },
 	/* It does, and is lost again and again. */
 	{ { "events", "-f" }, { { "Events", { EVENT("1", "one") },
 	    FAKE_RESTARTS } }, 1, "closed every connection for 10 s: is it "

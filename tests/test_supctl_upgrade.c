@@ -206,23 +206,6 @@ test_json(void **state)
 	    "\"pid\":4711,\"restarted\":{\"at_s\":");
 }
 
-/* It was not restarted, and may have heard. */
-static void
-test_no_answer(void **state)
-{
-	static const struct fake_answer answers[] = {
-		{ "Upgrade", { NULL }, FAKE_STAYS }, { NULL } };
-	const struct fake_run *run;
-
-	(void)state;
-	fake_start(answers);
-	run = SUPCTL("upgrade");
-	assert_int_equal(run->code, 1);
-	assert_string_equal(run->errors, "supctl: supd has not answered for "
-	    "12 s; the upgrade may still come (to see who is in charge: "
-	    "supctl status)\n");
-}
-
 /* Without its connection supctl asks until the trial has ended. */
 static void
 test_trial(void **state)
@@ -258,7 +241,6 @@ main(void)
 		FAKE_TEST(test_requests),
 		FAKE_TEST(test_directory_is_not_utf8),
 		FAKE_TEST(test_json),
-		FAKE_TEST(test_no_answer),
 		FAKE_TEST(test_trial),
 	};
 
