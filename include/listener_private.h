@@ -187,7 +187,12 @@ void lanes_refresh(struct lanes *);
 void lanes_restore(struct lanes *, const struct socket_group *,
     const struct steering *);
 
-/* The same when one was closed that is no longer in any listener's list. */
+/* One that is no longer in any listener's list was shut down just now.  Until the
+ * program is attached again it names sockets by numbers that they had, and to ask
+ * the kernel takes longer: a stranger would get connections meanwhile. */
+void lanes_shut(struct lanes *, uint64_t inode);
+
+/* As lanes_refresh() when such a one was closed. */
 void lanes_left(struct lanes *, uint64_t inode);
 
 /* The shard is about to be closed, and not in its listener's list any more: the

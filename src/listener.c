@@ -166,6 +166,28 @@ listener_new(const struct listener_spec *spec)
 	return NULL;
 }
 
+static bool
+has_label(const struct lanes *lanes, uint32_t label)
+{
+	const struct shard *s;
+
+	for (s = lanes_first(lanes); s != NULL; s = lanes_next(s)) {
+		if (s->label == label)
+			return true;
+	}
+	return false;
+}
+
+/* Not the lowest: connections of a shard that is gone may still be there. */
+uint32_t
+lanes_pick_label(struct lanes *lanes)
+{
+	do
+		lanes->label_last = (lanes->label_last + 1) % LABELS_MAX;
+	while (has_label(lanes, lanes->label_last));
+	return lanes->label_last;
+}
+
 /* The lane in charge, also if it is broken now, or the first. */
 static uint32_t
 label_for_first(const struct listener *listener)

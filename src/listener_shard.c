@@ -369,6 +369,7 @@ close_lane(struct shard *shard, struct shard_end *ret_end)
 	    !listener_is_offered(shard->inode))) {
 		disown(shard, shard->fd);
 		(void)shutdown(shard->fd, SHUT_RD);
+		lanes_shut(lanes, shard->inode);
 	}
 	close_fd(shard);
 	lanes_left(lanes, shard->inode);

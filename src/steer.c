@@ -94,28 +94,6 @@ lanes_same_socket(const struct shard *shard)
 }
 
 static bool
-has_label(const struct lanes *lanes, uint32_t label)
-{
-	const struct shard *s;
-
-	for (s = lanes_first(lanes); s != NULL; s = lanes_next(s)) {
-		if (s->label == label)
-			return true;
-	}
-	return false;
-}
-
-/* Not the lowest: connections of a shard that is gone may still be there. */
-uint32_t
-lanes_pick_label(struct lanes *lanes)
-{
-	do
-		lanes->label_last = (lanes->label_last + 1) % LABELS_MAX;
-	while (has_label(lanes, lanes->label_last));
-	return lanes->label_last;
-}
-
-static bool
 is_live(const struct lanes *lanes, const struct shard *shard)
 {
 	return !shard->broken && group_index(&lanes->group, shard->inode) >= 0;
@@ -356,6 +334,13 @@ lanes_restore(struct lanes *lanes, const struct socket_group *group,
 	look(lanes);
 	if (!group_equal(group, &lanes->group))
 		attach(lanes);
+}
+
+void
+lanes_shut(struct lanes *lanes, uint64_t inode)
+{
+	group_leave(&lanes->group, inode);
+	attach(lanes);
 }
 
 void
