@@ -28,7 +28,7 @@ enum { EVENTS_KEPT = 100 };
 /* A listener, as it is shown. */
 struct listener_view {
 	const char *name, *address;
-	bool broken;                    /* a worker shut it down */
+	bool broken;                    /* nobody can connect */
 	uint32_t stranger_count;        /* sockets at its address that are not
 					 * ours */
 };

@@ -18,7 +18,7 @@
  *   engine_probe.c   probes of the two lanes; readiness by probe
  *   engine_judge.c   the analysis, queues and memory of the candidate
  *   engine_lane.c    steering, what was observed, what was lost
- *   engine_repair.c  a listener that was shut down
+ *   engine_repair.c  a listener that was shut down, or lost its path
  *   service.c        one service's records and memory
  */
 #ifndef SUPD_ENGINE_H
@@ -167,12 +167,13 @@ uint32_t engine_weight_permille(const struct service *);
 struct service *engine_find(const struct engine *, const char *name);
 
 /*
- * A worker shut this shard down (shutdown(2) on the shared socket), and a
- * new socket stands at its address: the workers that have the dead one are
- * told to stop and are replaced at once, each by its own release; connections
- * wait in the new queue meanwhile.  `name` is the listener's.
+ * A worker shut this shard down (shutdown(2) on the shared socket), or somebody
+ * removed its path (`gone`), and a new socket stands at its address: the workers
+ * that have the dead one are told to stop and are replaced at once, each by its own
+ * release; connections wait in the new queue meanwhile.  `name` is the listener's.
  */
-void engine_repair(struct engine *, const struct shard *, const char *name);
+void engine_repair(struct engine *, const struct shard *, const char *name,
+    bool gone);
 
 /*
  * Requests.  Each returns 0, or -1 and a sentence in ret_text

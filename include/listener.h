@@ -42,7 +42,8 @@ struct shard {
 	uint64_t inode;                 /* what the kernel calls the socket */
 	uint32_t label;                 /* see shard_label() */
 	uint32_t backlog_granted;       /* what the kernel made of `backlog` */
-	bool broken;                    /* was shut down; cannot be used again */
+	bool broken;                    /* was shut down, or nobody finds it: it
+					 * cannot be used again */
 	bool sampled;                   /* had traffic: its queue is looked at */
 	uint32_t queue_growth_count;    /* samples in a row that grew */
 	uint32_t queue_last;
@@ -165,6 +166,13 @@ int listener_watch_fd(void);
 /* The loop says that the watch fd is readable: notes which are broken (field
  * `broken`) and which have traffic.  Returns true if any has traffic. */
 bool listener_watch_read(void);
+
+/* Notes which are broken since nothing is at their path any more, unasked: it may
+ * have been removed while nobody watched. */
+void listener_watch_paths(void);
+
+/* There is nothing at its path, which it should have. */
+bool listener_path_is_gone(const struct listener *);
 
 /*
  * Looks at the queue of every shard that had traffic.  `grown` is called for

@@ -48,10 +48,10 @@ enum worker_event { WORKER_EVENTS(X) WORKER_EVENT_COUNT };
 	X(NONE, "by itself") \
 	X(REPLACED, "replaced by another release") \
 	X(ROLLED_BACK, "its release is rolled back") \
-	X(SURPLUS, "fewer workers are wanted") \
+	X(SURPLUS, "it is not wanted any more") \
 	X(NOT_READY, "not ready within ready_timeout") \
 	X(WATCHDOG, "silent for longer than its watchdog") \
-	X(DEAD_LISTENER, "its listener was shut down")
+	X(DEAD_LISTENER, "its listener is dead")
 
 #define X(UPPER, text) ENDING_##UPPER,
 enum worker_ending { WORKER_ENDINGS(X) ENDING_COUNT };

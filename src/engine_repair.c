@@ -3,6 +3,8 @@
  * takes no more connections on that socket for anybody, and only a new socket
  * helps.  Who did it leaves no trace, but it is nearly always a worker that was
  * just told to stop, or has just ended.
+ *
+ * Or somebody has removed the path of a unix socket or FIFO, and nobody finds it.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -89,9 +91,17 @@ restart_workers(struct engine *engine, struct service *s,
 	return any;
 }
 
+static void
+tell_gone(struct engine *engine, struct service *s, const char *name)
+{
+	service_say(engine, s, NOTICE_LISTENER, NOTICE_ERROR, NULL,
+	    "the path of listener %s was removed, so that nobody could connect; "
+	    "there is a new socket, and the workers are restarted on it", name);
+}
+
 void
 engine_repair(struct engine *engine, const struct shard *shard,
-    const char *name)
+    const char *name, bool gone)
 {
 	uint64_t now_ms = engine->world->now_ms(engine->world->ctx);
 
@@ -100,7 +110,10 @@ engine_repair(struct engine *engine, const struct shard *shard,
 
 		if (!restart_workers(engine, s, shard, true))
 			continue;
-		accuse(engine, s, shard, name, now_ms);
+		if (gone)
+			tell_gone(engine, s, name);
+		else
+			accuse(engine, s, shard, name, now_ms);
 		(void)restart_workers(engine, s, shard, false);
 	}
 }

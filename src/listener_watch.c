@@ -1,6 +1,6 @@
 /*
- * Noticing a shard that was shut down, and a queue that nobody empties,
- * without a wake-up per connection.
+ * Noticing a shard that was shut down, one whose path was removed, and a queue
+ * that nobody empties, without a wake-up per connection.
  *
  * Owns an epoll fd that has every shard that is not broken.  EPOLLRDHUP is
  * always asked for; EPOLLIN only while a shard is armed.  The first
@@ -26,6 +26,10 @@
  *   UDP, and unix datagrams: EPOLLRDHUP and EPOLLIN for good, so that who reads
  *   spins; for UDP shutdown() says ENOTCONN and does it all the same
  *
+ * Who removes or renames the path of a socket leaves a good one that nobody finds.
+ * The file tells (inotify(7): IN_ATTRIB, its link count); if it cannot be asked
+ * to, for want of memory or of watches, nobody notices.
+ *
  * All are level-triggered, so a broken one is taken out at once.  So is one
  * that is closed: while workers hold the socket its entry would stay, with a
  * number that is no longer ours and could not be taken out any more.
@@ -35,12 +39,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fd.h"
 #include "listener_private.h"
 
-static int watch_fd = -1;
+static int watch_fd = -1, file_fd = -1;
 
 static bool
 accepts(const struct shard *shard)
@@ -150,6 +157,57 @@ count_growth(struct shard *shard, const struct shard_queue *queue)
 	return true;
 }
 
+/* Among the watched as the one that is no shard. */
+static int
+open_file_watch(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int fd = fd_to_private(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+
+	if (fd >= 0 && epoll_ctl(watch_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+		fd_clear(&fd);
+	return fd;
+}
+
+/* One of a file that is watched already is the same one. */
+static void
+watch_file(const struct address *address)
+{
+	if (!address_has_file(address))
+		return;
+	if (file_fd < 0)
+		file_fd = open_file_watch();
+	if (file_fd >= 0)
+		(void)inotify_add_watch(file_fd, address->path, IN_ATTRIB |
+		    IN_MOVE_SELF | IN_DONT_FOLLOW);
+}
+
+bool
+listener_path_is_gone(const struct listener *listener)
+{
+	const struct address *address = &listener->spec->address;
+	struct stat status;
+
+	return address_has_file(address) &&
+	    lstat(address->path, &status) != 0 && errno == ENOENT;
+}
+
+void
+listener_watch_paths(void)
+{
+	char events[4096];
+	struct listener *l;
+
+	while (file_fd >= 0 && read(file_fd, events, sizeof(events)) > 0)
+		continue;
+	for (l = listener_first(); l != NULL; l = l->next) {
+		for (uint32_t k = 0; k < l->shard_count; k++) {
+			if (!l->shards[k]->broken && listener_path_is_gone(l))
+				note_broken(l->shards[k]);
+		}
+	}
+}
+
 int
 listener_watch_add(struct shard *shard, int fd)
 {
@@ -161,6 +219,7 @@ listener_watch_add(struct shard *shard, int fd)
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
 		return -errno;
 	shard->sampled = false;
+	watch_file(&shard->listener->spec->address);
 	return 0;
 }
 
@@ -195,12 +254,19 @@ listener_watch_read(void)
 {
 	struct epoll_event events[LISTENERS_MAX];
 	const struct listener *l;
+	bool any_file = false;
 	int count, i;
 
 	count = watch_fd < 0 ? 0 :
 	    epoll_wait(watch_fd, events, LISTENERS_MAX, 0);
-	for (i = 0; i < count; i++)
-		note(events[i].data.ptr, events[i].events);
+	for (i = 0; i < count; i++) {
+		if (events[i].data.ptr == NULL)
+			any_file = true;
+		else
+			note(events[i].data.ptr, events[i].events);
+	}
+	if (any_file)
+		listener_watch_paths();
 	for (l = listener_first(); l != NULL; l = l->next) {
 		for (uint32_t k = 0; k < l->shard_count; k++) {
 			if (l->shards[k]->sampled)

@@ -1,6 +1,7 @@
 /*
- * Listeners in the loop: a shard that was shut down gets a new socket and its
- * workers are restarted; one whose accept queue only grows is reported; a
+ * Listeners in the loop: a shard that was shut down, or whose path was removed,
+ * gets a new socket and its workers are restarted; one whose accept queue only
+ * grows is reported; a
  * backlog that a worker's own listen() has shrunk is put back.
  */
 #include <string.h>
@@ -21,18 +22,21 @@ static bool
 renew(struct live *live, struct shard *shard)
 {
 	const struct listener_spec *spec = shard->listener->spec;
+	bool gone;
 	int error;
 
 	if (!shard->broken)
 		return false;
+	gone = listener_path_is_gone(shard->listener);
 	error = shard_renew(shard);
 	if (error == 0) {
-		engine_repair(&live->engine, shard, spec->name);
+		engine_repair(&live->engine, shard, spec->name, gone);
 		return false;
 	}
-	log_error("listener %s (%s) was shut down by a worker, and a new "
-	    "socket cannot be made: %s; nobody can connect; trying again",
-	    spec->name, spec->address_text, strerror(-error));
+	log_error("listener %s (%s) %s, and a new socket cannot be made: %s; "
+	    "nobody can connect; trying again", spec->name, spec->address_text,
+	    gone ? "has lost its path" : "was shut down by a worker",
+	    strerror(-error));
 	return true;
 }
 
@@ -49,6 +53,14 @@ renew_broken(void *ctx)
 	if (again)
 		reactor_set_alarm(&renew_alarm, RENEW_RETRY_MS, renew_broken,
 		    live);
+}
+
+/* A path may have been removed before it was watched. */
+static void
+begin(void *ctx)
+{
+	listener_watch_paths();
+	renew_broken(ctx);
 }
 
 static void
@@ -104,5 +116,6 @@ live_sockets_init(struct live *live)
 	if (fd < 0)
 		return fd;
 	reactor_watch(&watch, fd, REACTOR_READ, on_watch, live);
+	reactor_set_alarm(&renew_alarm, 0, begin, live);
 	return 0;
 }

@@ -228,7 +228,7 @@ print_listener(struct table *t, const json_t *listener)
 	else
 		table_cell(t, STYLE_PLAIN, "%s", "");
 	table_cell(t, STYLE_BAD, "%s", broken ?
-	    "a worker has shut it down" : "");
+	    "nobody can connect, see the log" : "");
 }
 
 static void

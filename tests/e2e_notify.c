@@ -1,6 +1,7 @@
 /*
  * What workers say to supd, and what they do to the listener that all share:
- * shutdown(), a smaller backlog, a queue that nobody accepts from.
+ * shutdown(), a smaller backlog, a queue that nobody accepts from; and what others
+ * do to its path.
  */
 #include "e2e.h"
 
@@ -96,6 +97,45 @@ test_listener_is_shut_down_by_nobody(void **state)
 	assert_string_equal(ask_version(target), "v1");
 	supd_signal(SIGTERM);
 	assert_int_equal(supd_wait(), 0);
+}
+
+static void
+await_new_path(void)
+{
+	log_await("the path of listener web was removed, so that nobody could "
+	    "connect; there is a new socket, and the workers are restarted on "
+	    "it");
+	log_await_count(" exited with status 0", WORKERS);
+	log_await_ready(WORKERS);
+	assert_string_equal(ask_version(target), "v1");
+	log_mark();
+}
+
+/* By whoever tidies up, also when nobody watches: the supd that comes next looks
+ * as it begins. */
+static void
+test_path_is_removed(void **state)
+{
+	const char *path = target + strlen("unix:");
+	unsigned count;
+
+	(void)state;
+	snprintf(target, sizeof(target), "unix:%s", e2e_path("web.sock"));
+	begin_at("--version v1", "");
+	count = supd_fd_count();
+	assert_int_equal(unlink(path), 0);
+	await_new_path();
+	assert_int_equal(rename(path, e2e_path("elsewhere")), 0);
+	await_new_path();
+	assert_int_equal(supd_fd_count(), count);
+	supd_signal(SIGSTOP);
+	assert_int_equal(unlink(path), 0);
+	supd_signal(SIGSEGV);
+	supd_signal(SIGCONT);
+	await_new_path();
+	assert_int_equal(unlink(path), 0);
+	await_new_path();
+	supd_stop();
 }
 
 static void
@@ -354,6 +394,7 @@ main(void)
 		E2E_TEST(test_tcp_listener_is_shut_down),
 		E2E_TEST(test_unix_listener_is_shut_down),
 		E2E_TEST(test_listener_is_shut_down_by_nobody),
+		E2E_TEST(test_path_is_removed),
 		E2E_TEST(test_backlog_is_shrunk),
 		E2E_TEST(test_nobody_accepts),
 		E2E_TEST(test_status),

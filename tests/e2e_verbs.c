@@ -102,7 +102,7 @@ test_scale(void **state)
 	assert_int_equal(status_number("web", "ready"), 4);
 	supctl("scale", "web=1");
 	assert_ended(0, "web: 1 worker wanted, until the next reload");
-	log_await_count("told to stop: fewer workers are wanted", 3);
+	log_await_count("told to stop: it is not wanted any more", 3);
 	log_await_count(" exited with status 0", 3);
 	assert_int_equal(status_number("web", "ready"), 1);
 	supctl("scale", "web=0");

@@ -73,6 +73,8 @@ getrandom EINTR ENOSYS
 getsid EPERM
 getsockname ENOBUFS
 getsockopt ENOPROTOOPT ENOMEM
+inotify_add_watch ENOSPC ENOMEM
+inotify_init1 EMFILE ENFILE ENOMEM
 kill EPERM
 listen EADDRINUSE
 memfd_create EMFILE ENFILE ENOMEM

@@ -41,7 +41,7 @@ break_disk(struct sim *sim)
 static void
 break_listener(struct sim *sim, const struct shard *shard)
 {
-	engine_repair(&sim->engine, shard, "main");
+	engine_repair(&sim->engine, shard, "main", false);
 	for (uint32_t i = 0; i < sim->living_count; i++) {
 		const struct sim_process *process = sim->living[i];
 		struct service *s = sim_engine_service(sim, process->service);

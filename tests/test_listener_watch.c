@@ -17,11 +17,13 @@ note_grown(struct shard *shard, const struct shard_queue *queue)
 	grown_count++;
 }
 
+/* Not by what the file of a closed one told: that is taken before. */
 static bool
 watch_is_readable(int timeout_ms)
 {
 	struct pollfd watch = { .fd = listener_watch_fd(), .events = POLLIN };
 
+	listener_watch_paths();
 	return poll(&watch, 1, timeout_ms) == 1;
 }
 
