@@ -139,6 +139,7 @@ test_path_is_removed(void **state)
 	supd_stop();
 }
 
+/* Who is always faster than supd leaves it nothing to see: they stand still. */
 static void
 test_backlog_is_shrunk(void **state)
 {
@@ -146,9 +147,11 @@ test_backlog_is_shrunk(void **state)
 
 	(void)state;
 	begin("--version v1 --shrink-backlog", "");
+	assert_int_equal(supctl("signal", "web", "STOP"), 0);
 	load_start(&load, target, 100, 0);
 	log_await("listener web: a worker's own listen() has shrunk the "
 	    "backlog to 5; it is ");
+	assert_int_equal(supctl("signal", "web", "CONT"), 0);
 	load_end_clean(&load);
 	supd_stop();
 }
