@@ -315,6 +315,24 @@ end_listener(struct sockaddr_un *address, int fd)
 	rmdir(address->sun_path);
 }
 
+/* Returns when it waits in a system call, or has ended. */
+static void
+await_asleep(pid_t pid)
+{
+	char path[64], state = 'R';
+	uint64_t end_ms = clock_ms() + 10000;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (state != 'S' && state != 'Z') {
+		assert_true(clock_ms() < end_ms);
+		file = fopen(path, "re");
+		assert_non_null(file);
+		assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+		fclose(file);
+	}
+}
+
 /* Who waits for a place in the queue may be stopped and continued. */
 static void
 test_stopped_while_it_connects(void **state)
@@ -329,12 +347,13 @@ test_stopped_while_it_connects(void **state)
 	pid = fork();
 	if (pid == 0)
 		_exit(call_open(&second, address.sun_path));
-	usleep(100000);
+	await_asleep(pid);
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	usleep(100000);
+	assert_int_equal(waitpid(pid, &status, WCONTINUED), pid);
+	await_asleep(pid);
 	close(accept(fd, NULL, NULL));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
