@@ -380,6 +380,8 @@ execute(unsigned flags, const char *const *words, int output_fd,
 	dup2(errors_fd, 2);
 	if (flags & FAKE_CLOSED)
 		close(1);
+	if (flags & FAKE_PLAIN)
+		setenv("NO_COLOR", "1", 1);
 	*fake.supctl_pid = getpid();
 	execv(supctl_path(path), argv);
 	_exit(126);

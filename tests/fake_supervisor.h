@@ -63,6 +63,7 @@ enum fake_flag {
 	FAKE_NO_SOCKET = 1 << 1,        /* no --socket */
 	FAKE_DEAF = 1 << 2,             /* nobody reads its output */
 	FAKE_CLOSED = 1 << 3,           /* it has no standard output at all */
+	FAKE_PLAIN = 1 << 4,            /* it is asked for no colours */
 };
 const struct fake_run *fake_supctl(unsigned flags, const char *const *words);
 

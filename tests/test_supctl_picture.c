@@ -277,10 +277,8 @@ test_picture(void **state)
 	char *shown;
 
 	(void)state;
-	setenv("NO_COLOR", "1", 1);
 	fake_start(answers);
-	run = fake_supctl(FAKE_TERMINAL, words);
-	unsetenv("NO_COLOR");
+	run = fake_supctl(FAKE_TERMINAL | FAKE_PLAIN, words);
 	assert_int_equal(run->code, 0);
 	shown = without_returns(run->output);
 	assert_has(shown, picture);
@@ -313,13 +311,11 @@ test_picture_of_many(void **state)
 	snprintf(reply, sizeof(reply), "{\"parameters\":{\"services\":"
 	    "[%s,{\"name\":\"idle\"},%s,%s]}}", row, row, row);
 	answers[1].replies[0] = reply;
-	setenv("NO_COLOR", "1", 1);
 	fake_start(answers);
-	assert_has(fake_supctl(FAKE_TERMINAL, words)->output,
+	assert_has(fake_supctl(FAKE_TERMINAL | FAKE_PLAIN, words)->output,
 	    "web  reload  revision 3 -> 4  rolling  climb  10 ms  step 1 of 2"
 	    "\r\nweb  reload");
 	assert_has(fake_requests(), "io.supd.Status");
-	unsetenv("NO_COLOR");
 }
 
 /* Who sees no picture is told as lines what it would have shown. */
@@ -334,10 +330,8 @@ test_picture_is_lost(void **state)
 	const struct fake_run *run;
 
 	(void)state;
-	setenv("NO_COLOR", "1", 1);
 	fake_start(answers);
-	run = fake_supctl(FAKE_TERMINAL, words);
-	unsetenv("NO_COLOR");
+	run = fake_supctl(FAKE_TERMINAL | FAKE_PLAIN, words);
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "web: got ready\r\nweb: revision 4");
 }
@@ -410,10 +404,8 @@ test_watch_in_place(void **state)
 	const struct fake_run *run;
 
 	(void)state;
-	setenv("NO_COLOR", "1", 1);
 	fake_start(answers);
-	run = fake_supctl(FAKE_TERMINAL, words);
-	unsetenv("NO_COLOR");
+	run = fake_supctl(FAKE_TERMINAL | FAKE_PLAIN, words);
 	assert_int_equal(run->code, 0);
 	assert_has(run->output, "\033[2J\033[H" "web  reload  revision 3");
 	assert_has(run->output, "2m10s left]  50% pause  100%\033[K");

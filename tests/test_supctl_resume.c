@@ -341,10 +341,8 @@ test_picture(void **state)
 	const struct fake_run *run;
 
 	(void)state;
-	setenv("NO_COLOR", "1", 1);
 	fake_start(answers);
-	run = fake_supctl(FAKE_TERMINAL, words);
-	unsetenv("NO_COLOR");
+	run = fake_supctl(FAKE_TERMINAL | FAKE_PLAIN, words);
 	assert_int_equal(run->code, 1);
 	assert_has(run->output, "still waiting");
 	assert_has(strstr(run->output, "still waiting"),
